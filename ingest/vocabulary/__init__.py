@@ -1,0 +1,1 @@
+"""The words everyone speaks: ids, positions, events, products, context, rankings, clock, errors, ports."""

@@ -1,0 +1,1 @@
+"""What goes well with what, and with whom: models over interactions, pure and content-addressed."""
