@@ -1,0 +1,310 @@
+"""Every fact Dangol keeps, as frozen past-tense structs.
+
+A fact about a person carries a random `subject`, never the shop's customer id; whatever identifies the person
+(ids, contact data, IP, user agent, free text) is sealed in `personal` under the subject's own key. A fact about a
+product is keyed by the product. Stored form and versions: `codec.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from ingest.vocabulary.context import Context
+from ingest.vocabulary.ids import EventId, OrderId, Position, ProductId, RequestId, SnapshotId, Subject, product_key
+from ingest.vocabulary.products import Availability, Product
+
+
+def _tag(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """The envelope of every fact.
+
+    Attributes:
+        event_id: recognises the fact when it comes again.
+        occurred_at: the shopper's clock, skew-corrected; never after `received_at`.
+        received_at: ours.
+        source: who told us (`api`, `store`, `import:csv`, `dangol` …).
+        imported: history told later; it counts as known since `occurred_at`, live facts since `received_at`.
+    """
+
+    event_id: EventId
+    occurred_at: datetime
+    received_at: datetime
+    source: str = "api"
+    imported: bool = False
+
+    @property
+    def key(self) -> str:
+        """What decides the partition: facts of one key keep their order."""
+        raise NotImplementedError
+
+    @property
+    def known_at(self) -> datetime:
+        """From when on an answer could have used this fact."""
+        return self.occurred_at if self.imported else self.received_at
+
+
+class CustomerEvent(Event, frozen=True, kw_only=True):
+    """A fact about a person."""
+
+    subject: Subject
+    context: Context | None = None
+    personal: bytes | None = None
+
+    @property
+    def key(self) -> str:
+        """The subject."""
+        return self.subject
+
+
+class CatalogueEvent(Event, frozen=True, kw_only=True):
+    """A fact about a product."""
+
+    product_id: ProductId
+
+    @property
+    def key(self) -> str:
+        """`product:<id>`."""
+        return product_key(self.product_id)
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of an order or cart: `quantity` is positive; `price` is per unit in the event's currency."""
+
+    product_id: ProductId
+    quantity: int = 1
+    price: Decimal | None = None
+
+
+class ProductViewed(CustomerEvent, frozen=True, kw_only=True):
+    """A product page was looked at; `request_id` names the row that led there."""
+
+    product_id: ProductId
+    list_id: str | None = None
+    request_id: RequestId | None = None
+
+
+class ListViewed(CustomerEvent, frozen=True, kw_only=True):
+    """A category, collection or other list was looked at."""
+
+    list_id: str | None = None
+    category: tuple[str, ...] = ()
+    product_ids: tuple[ProductId, ...] = ()
+
+
+class Searched(CustomerEvent, frozen=True, kw_only=True):
+    """A search was made; the words are personal and sealed, the products shown are not."""
+
+    results: int | None = None
+    product_ids: tuple[ProductId, ...] = ()
+
+
+class ProductAdded(CustomerEvent, frozen=True, kw_only=True):
+    """A product was put into the cart."""
+
+    product_id: ProductId
+    quantity: int = 1
+    price: Decimal | None = None
+    currency: str | None = None
+    request_id: RequestId | None = None
+
+
+class ProductRemoved(CustomerEvent, frozen=True, kw_only=True):
+    """A product was taken out of the cart; no quantity means all of it."""
+
+    product_id: ProductId
+    quantity: int | None = None
+
+
+class WishlistAdded(CustomerEvent, frozen=True, kw_only=True):
+    """A product was put on the wish list."""
+
+    product_id: ProductId
+
+
+class WishlistRemoved(CustomerEvent, frozen=True, kw_only=True):
+    """A product was taken off the wish list."""
+
+    product_id: ProductId
+
+
+class CheckoutStarted(CustomerEvent, frozen=True, kw_only=True):
+    """The checkout was entered."""
+
+    order_id: OrderId | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class OrderCompleted(CustomerEvent, frozen=True, kw_only=True):
+    """An order was placed. Its event id is derived from the order id, so it happens once whoever reports it."""
+
+    order_id: OrderId
+    currency: str | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class OrderRefunded(CustomerEvent, frozen=True, kw_only=True):
+    """Some lines came back; without lines, the whole order."""
+
+    order_id: OrderId
+    currency: str | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class OrderCancelled(CustomerEvent, frozen=True, kw_only=True):
+    """An order was called off as a whole; it never counts as evidence again."""
+
+    order_id: OrderId
+
+
+class ProductReviewed(CustomerEvent, frozen=True, kw_only=True):
+    """A product was rated from 0 to 5; the words are sealed."""
+
+    product_id: ProductId
+    rating: float | None = None
+
+
+class CustomerIdentified(CustomerEvent, frozen=True, kw_only=True):
+    """The visitor turned out to be a known customer: `subject` is the visitor's, `known` the customer's.
+
+    They are equal when there was nothing to link.
+    """
+
+    known: Subject
+
+
+class ConsentChanged(CustomerEvent, frozen=True, kw_only=True):
+    """What the person agreed to, by purpose; an absent purpose is unchanged."""
+
+    purposes: dict[str, bool]
+
+
+class RankingShown(CustomerEvent, frozen=True, kw_only=True):
+    """A list was answered: what went in, what came out, and with which probability it was chosen."""
+
+    request_id: RequestId
+    placement: str
+    product_ids: tuple[ProductId, ...]
+    seeds: tuple[ProductId, ...] = ()
+    category: tuple[str, ...] = ()
+    snapshot: SnapshotId | None = None
+    configuration: str | None = None
+    seed: int = 0
+    profile_offset: int | None = None
+    catalogue_version: int | None = None
+    propensity: float = 1.0
+    degraded: tuple[str, ...] = ()
+
+
+class RankingClicked(CustomerEvent, frozen=True, kw_only=True):
+    """A product of a shown list was clicked."""
+
+    request_id: RequestId
+    product_id: ProductId
+    placement: str | None = None
+    position: int | None = None
+
+
+class EmailSent(CustomerEvent, frozen=True, kw_only=True):
+    """An e-mail left."""
+
+    campaign: str | None = None
+
+
+class EmailOpened(CustomerEvent, frozen=True, kw_only=True):
+    """An e-mail was opened."""
+
+    campaign: str | None = None
+
+
+class EmailClicked(CustomerEvent, frozen=True, kw_only=True):
+    """A link of an e-mail was followed."""
+
+    campaign: str | None = None
+    product_id: ProductId | None = None
+
+
+class Custom(CustomerEvent, frozen=True, kw_only=True):
+    """Something the shop names itself; kept, and left to the shop to use."""
+
+    name: str
+    properties: dict[str, str | float | bool | None] = {}
+
+
+class ProfileMerged(CustomerEvent, frozen=True, kw_only=True):
+    """The history of `absorbed` moved here, once, as the bounded profile it had become (its encoded bytes)."""
+
+    absorbed: Subject
+    profile: bytes
+
+
+class CustomerErased(CustomerEvent, frozen=True, kw_only=True):
+    """The person is to be forgotten: readers drop the subject, then its key is destroyed."""
+
+
+class ProductUpserted(CatalogueEvent, frozen=True, kw_only=True):
+    """The product is now as stated, all of it."""
+
+    product: Product
+
+
+class ProductDeleted(CatalogueEvent, frozen=True, kw_only=True):
+    """The product is gone from the shop."""
+
+
+class PriceChanged(CatalogueEvent, frozen=True, kw_only=True):
+    """The product has a new price; no `sale_price` means no reduction."""
+
+    price: Decimal | None
+    sale_price: Decimal | None = None
+    currency: str | None = None
+
+
+class StockChanged(CatalogueEvent, frozen=True, kw_only=True):
+    """The product has a new availability or stock; an absent part is unchanged."""
+
+    availability: Availability | None = None
+    stock: int | None = None
+
+
+AnyEvent = (
+    ProductViewed
+    | ListViewed
+    | Searched
+    | ProductAdded
+    | ProductRemoved
+    | WishlistAdded
+    | WishlistRemoved
+    | CheckoutStarted
+    | OrderCompleted
+    | OrderRefunded
+    | OrderCancelled
+    | ProductReviewed
+    | CustomerIdentified
+    | ConsentChanged
+    | RankingShown
+    | RankingClicked
+    | EmailSent
+    | EmailOpened
+    | EmailClicked
+    | Custom
+    | ProfileMerged
+    | CustomerErased
+    | ProductUpserted
+    | ProductDeleted
+    | PriceChanged
+    | StockChanged
+)
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A fact and its place in the log."""
+
+    position: Position
+    event: Event

@@ -1,0 +1,102 @@
+"""What the core asks of the outside: a log, a store of folded states, projections that fold one into the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from ingest.vocabulary.events import Event, Recorded
+from ingest.vocabulary.ids import Position
+
+State = TypeVar("State")
+StateChanges = Mapping[tuple[str, str], bytes | None]
+
+
+class EventLog(Protocol):
+    """An append-only sequence of facts, per partition.
+
+    Guarantees: an append that returned is on disk; positions rise within a partition; a read after an acknowledged
+    append returns it; of the facts appended `once`, one event id is written once (orders and imports for ever,
+    others within a window of days). Any thread may call.
+    Not guaranteed: order across partitions; positions without gaps.
+    """
+
+    def append(self, events: Sequence[Event], *, once: bool = True) -> list[Position | None]:
+        """Write facts durably, all or none; None stands where a fact was there already.
+
+        Raises:
+            Unavailable: nothing was written; try again later.
+        """
+        ...
+
+    def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
+        """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`."""
+        ...
+
+    def ends(self) -> tuple[int, ...]:
+        """The last offset of each partition, -1 where it is empty."""
+        ...
+
+
+class StateStore(Protocol):
+    """Folded states: opaque bytes under (projection, key), committed with the position they are folded up to.
+
+    Guarantees: a commit is all or nothing; a commit whose `before` is not the stored position changes nothing.
+    Not guaranteed: that a state exists for every key; durability beyond what replay rebuilds.
+    """
+
+    def positions(self) -> tuple[int, ...]:
+        """The offset each partition is folded up to, -1 for none."""
+        ...
+
+    def load(self, projection: str, keys: Collection[str]) -> dict[str, bytes]:
+        """The states of some keys; absent ones are absent."""
+        ...
+
+    def scan(self, projection: str) -> Iterator[tuple[str, bytes]]:
+        """All states of a projection, in order of their keys."""
+        ...
+
+    def commit(self, changes: StateChanges, *, partition: int, before: int, after: int) -> None:
+        """Keep `changes` (None removes) and move the partition's position from `before` to `after`.
+
+        Raises:
+            PositionConflict: the stored position is not `before`.
+        """
+        ...
+
+
+class Projection(Protocol[State]):
+    """A pure fold of the log into states under keys.
+
+    Guarantees: the same facts in the same order give the same bytes; no clock, no randomness, no I/O.
+    Keys are per log partition: `evolve` sees the facts of one key in log order.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name its states are kept under."""
+        ...
+
+    def keys(self, recorded: Recorded) -> tuple[str, ...]:
+        """The states a fact touches; none if it does not concern this projection."""
+        ...
+
+    def evolve(self, state: State | None, recorded: Recorded) -> State | None:
+        """The state after the fact; None means there is nothing (any more) to keep."""
+        ...
+
+    def consequences(self, state: State | None, recorded: Recorded) -> tuple[Event, ...]:
+        """Facts that follow from this fact and the state before it; appended once, never on replay."""
+        ...
+
+    def encode(self, state: State) -> bytes:
+        """The state as bounded bytes; equal states give equal bytes."""
+        ...
+
+    def decode(self, stored: bytes) -> State:
+        """The inverse of `encode`."""
+        ...
+
+
+AnyProjection = Projection[Any]
