@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ingest.vocabulary.events import Event, Recorded
-from ingest.vocabulary.ids import Position
+from ingest.vocabulary.ids import EventId, Position
 
 State = TypeVar("State")
 StateChanges = Mapping[tuple[str, str], bytes | None]
@@ -31,6 +31,10 @@ class EventLog(Protocol):
 
     def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
         """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`."""
+        ...
+
+    def find(self, event_id: EventId) -> Event | None:
+        """A fact by its id, if it was appended once and its claim has not run out."""
         ...
 
     def ends(self) -> tuple[int, ...]:

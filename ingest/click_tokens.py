@@ -1,0 +1,65 @@
+"""Signed click tokens: the attribution of a shown product, carried by the click itself.
+
+A token says which answer, placement and position a product was shown in, so that a click counts even if the record of
+the shown list was lost, and cannot be made up by a browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import NamedTuple
+
+from ingest.vocabulary.errors import MalformedEvent
+from ingest.vocabulary.ids import ProductId, RequestId
+
+MAC_BYTES = 9
+TOKEN_LENGTH_MAX = 500
+
+
+class Click(NamedTuple):
+    """What a token vouches for."""
+
+    request_id: RequestId
+    placement: str
+    position: int
+    product_id: ProductId
+
+
+class ClickTokens:
+    """Makes and reads tokens (BLAKE2b keyed, 72 bits, URL-safe base 64). Cost: 2 µs each."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._keyed = hashlib.blake2b(key=secret[:64], digest_size=MAC_BYTES)
+
+    def sign(self, click: Click) -> str:
+        """The token of a shown product."""
+        payload = f"{click.request_id}\n{click.placement}\n{click.position}\n{click.product_id}".encode()
+        return base64.urlsafe_b64encode(payload + self._mac(payload)).decode().rstrip("=")
+
+    def open(self, token: str) -> Click:
+        """What a token vouches for.
+
+        Raises:
+            MalformedEvent: this installation did not sign it.
+        """
+        if len(token) > TOKEN_LENGTH_MAX:
+            raise MalformedEvent("click_token is too long", pointer="/click_token", code="bad_click_token")
+        try:
+            signed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            payload, mac = signed[:-MAC_BYTES], signed[-MAC_BYTES:]
+            if not hmac.compare_digest(self._mac(payload), mac):
+                raise ValueError
+            request_id, placement, position, product_id = payload.decode().split("\n", 3)
+            return Click(RequestId(request_id), placement, int(position), ProductId(product_id))
+        except (ValueError, binascii.Error) as error:
+            raise MalformedEvent(
+                "click_token was not signed by this shop", pointer="/click_token", code="bad_click_token"
+            ) from error
+
+    def _mac(self, payload: bytes) -> bytes:
+        keyed = self._keyed.copy()
+        keyed.update(payload)
+        return keyed.digest()

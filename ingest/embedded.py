@@ -1,0 +1,202 @@
+"""One SQLite file with one writer, whose group commits let concurrent callers share one fsync.
+
+The embedded deployment keeps log, claims, states and dead letters in `dangol.sqlite3`, and the keyring in a file of
+its own; both are a `SqliteFile`. Several processes may open a file: SQLite orders their transactions, and
+`before_group` tells this process that another one has written meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from ingest.vocabulary.errors import ConfigurationError, Corrupt, DangolError, NewerVersion, Unavailable
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Any]
+
+GROUP_MAX = 256  # pieces of work in one transaction: bounds how long the first waits for the last
+BUSY_TIMEOUT_S = 30.0  # another process may be importing; its transactions are shorter than this
+APPLICATION_ID = 0x44_61_6E_67  # "Dang": `file` and a careful reader recognise the format
+
+
+class _Task(NamedTuple):
+    work: Work
+    future: Future[Any]
+
+
+class SqliteFile:
+    """A file in WAL mode with `synchronous=FULL`, written by one thread in group commits.
+
+    Guarantees: when `write` returns, its changes are on disk; a piece of work that raises leaves no trace and
+    spoils no other of its group.
+    """
+
+    def __init__(self, path: Path, *, schema: str, version: int) -> None:
+        self.path = path
+        self.before_group: list[Callable[[sqlite3.Connection, bool], None]] = []
+        self.before_commit: list[Callable[[sqlite3.Connection], None]] = []
+        self.after_group: list[Callable[[bool], None]] = []
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._readers = threading.local()
+        self._reader_list: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._connection = self._open(schema, version)
+        self._data_version = -1
+        self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
+        self._thread.start()
+
+    def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work` on the writing connection and return its result once that is on disk.
+
+        Raises:
+            Unavailable: the disk is full or the file is locked; nothing was written.
+            DangolError: what `work` raised.
+        """
+        future: Future[Result] = Future()
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the data folder is being closed")
+            self._tasks.put(_Task(work, future))
+        return future.result()
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection for reading, one for each thread; it sees every committed change."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.connection = connection
+            with self._lock:
+                self._reader_list.append(connection)
+        return connection
+
+    def checkpoint(self) -> None:
+        """Move everything from the write-ahead log into the file and empty the log."""
+
+        def work(_: sqlite3.Connection) -> None:
+            return None
+
+        self.write(work)  # what is queued goes first
+        with translated_errors(self.path), contextlib.closing(self._connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Write what is queued, then close. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._tasks.put(None)
+        self._thread.join()
+        for connection in self._reader_list:
+            connection.close()
+        self._connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA mmap_size=268435456")
+        return connection
+
+    def _open(self, schema: str, version: int) -> sqlite3.Connection:
+        with translated_errors(self.path):
+            connection = self._connect()
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("PRAGMA cache_size=-65536")
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found > version:
+                connection.close()
+                raise NewerVersion(f"{self.path} has version {found}; this Dangol reads up to {version}: upgrade it")
+            if found < version:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id={APPLICATION_ID}; "
+                    f"PRAGMA user_version={version}; COMMIT"
+                )
+            return connection
+
+    def _run(self) -> None:
+        while True:
+            task = self._tasks.get()
+            group: list[_Task] = []
+            while task is not None:
+                group.append(task)
+                if len(group) >= GROUP_MAX:
+                    break
+                try:
+                    task = self._tasks.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                self._commit(group)
+            if task is None:
+                return
+
+    def _commit(self, group: list[_Task]) -> None:
+        """One transaction for the group; the futures are resolved after the fsync and after the hooks."""
+        outcomes: list[tuple[_Task, Any, BaseException | None]] = []
+        committed = False
+        try:
+            with translated_errors(self.path):
+                self._connection.execute("BEGIN IMMEDIATE")
+                version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+                changed, self._data_version = version != self._data_version, version
+                for before in self.before_group:
+                    before(self._connection, changed)
+                outcomes.extend(self._attempt(task) for task in group)
+                for hook in self.before_commit:
+                    hook(self._connection)
+                self._connection.execute("COMMIT")
+                committed = True
+        except BaseException as error:  # noqa: BLE001 - whatever it was, every waiting caller must hear of it
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            self._data_version = -1
+            outcomes = [(task, None, error) for task in group]
+        for after in self.after_group:
+            after(committed)
+        for task, result, failure in outcomes:
+            if failure is None:
+                task.future.set_result(result)
+            else:
+                task.future.set_exception(failure)
+
+    def _attempt(self, task: _Task) -> tuple[_Task, Any, BaseException | None]:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            result = task.work(self._connection)
+        except sqlite3.Error:
+            raise  # the file itself is in trouble: the whole group fails
+        except Exception as error:  # noqa: BLE001 - handed to the caller who waits for it
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
+            return task, None, error
+        self._connection.execute("RELEASE work")
+        return task, result, None
+
+
+@contextlib.contextmanager
+def translated_errors(path: Path) -> Any:
+    """SQLite's exceptions as ours: Unavailable for what may pass, Corrupt for what will not."""
+    try:
+        yield
+    except DangolError:
+        raise
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise Corrupt(f"{path} is damaged: {error}") from error
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+            raise ConfigurationError(f"{path} cannot be opened for writing: {error}") from error
+        raise Unavailable(f"{path} could not be written: {error}") from error

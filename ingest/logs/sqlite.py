@@ -1,0 +1,137 @@
+"""The event log on SQLite: acknowledged means on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+
+from ingest.embedded import SqliteFile
+from ingest.vocabulary.clock import DAY_S
+from ingest.vocabulary.codec import decode_event, encode_event
+from ingest.vocabulary.events import Event, OrderCompleted, Recorded
+from ingest.vocabulary.ids import GENERATION, PARTITIONS, EventId, Position, partition_of
+
+LOG_SCHEMA = """
+CREATE TABLE events (place INTEGER PRIMARY KEY, stored BLOB NOT NULL);
+CREATE TABLE claims (claim BLOB PRIMARY KEY, place INTEGER NOT NULL, day INTEGER) WITHOUT ROWID;
+CREATE INDEX claims_by_day ON claims (day) WHERE day IS NOT NULL
+"""
+CLAIM_DAYS_MAX = 7  # producers retry for hours at most; analytics SDKs give up after ten attempts
+_OFFSET_BITS = 48
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+
+
+class SqliteEventLog:
+    """An `EventLog` in the embedded file. A place is `partition << 48 | offset`, so partitions lie side by side.
+
+    Cost: about 8 µs for an event in a large append, besides the fsync that a group shares.
+    """
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._ends: list[int] = [-1] * PARTITIONS
+        self._swept_day = -1
+        self.uncommitted: list[Recorded] = []
+        file.before_group.append(self._begin)
+
+    def append(self, events: Sequence[Event], *, once: bool = True) -> list[Position | None]:
+        """Write facts durably, all or none; None stands where a fact was there already.
+
+        Raises:
+            Unavailable: nothing was written; try again later.
+        """
+        if not events:
+            return []
+        prepared = [(event, encode_event(event), _claim(event.event_id) if once else None) for event in events]
+        return self._file.write(lambda connection: self._insert(connection, prepared))
+
+    def append_within(self, connection: sqlite3.Connection, events: Sequence[Event]) -> list[Position | None]:
+        """The same inside the writer's present transaction, for facts that follow from facts."""
+        return self._insert(connection, [(event, encode_event(event), _claim(event.event_id)) for event in events])
+
+    def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
+        """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`."""
+        return self.read_within(self._file.reader(), partition, after=after, limit=limit)
+
+    def read_within(self, connection: sqlite3.Connection, partition: int, *, after: int, limit: int) -> list[Recorded]:
+        """The same through a given connection, so that a transaction sees its own appends."""
+        rows = connection.execute(
+            "SELECT place, stored FROM events WHERE place > ? AND place < ? ORDER BY place LIMIT ?",
+            ((partition << _OFFSET_BITS) + after, (partition + 1) << _OFFSET_BITS, limit),
+        )
+        return [
+            Recorded(Position(GENERATION, partition, place & _OFFSET_MASK), decode_event(stored))
+            for place, stored in rows
+        ]
+
+    def find(self, event_id: EventId) -> Event | None:
+        """A fact by its id, if it was appended once and its claim has not run out."""
+        row = (
+            self._file.reader()
+            .execute("SELECT stored FROM claims JOIN events USING (place) WHERE claim = ?", (_claim(event_id),))
+            .fetchone()
+        )
+        return None if row is None else decode_event(row[0])
+
+    def ends(self) -> tuple[int, ...]:
+        """The last offset of each partition, -1 where it is empty."""
+        return tuple(read_ends(self._file.reader()))
+
+    def _begin(self, connection: sqlite3.Connection, changed: bool) -> None:
+        self.uncommitted = []
+        if changed:
+            self._ends = read_ends(connection)
+
+    def _insert(
+        self, connection: sqlite3.Connection, prepared: Sequence[tuple[Event, bytes, bytes | None]]
+    ) -> list[Position | None]:
+        positions: list[Position | None] = []
+        rows: list[tuple[int, bytes]] = []
+        recorded: list[Recorded] = []
+        ends = self._ends.copy()
+        cursor = connection.cursor()
+        for event, stored, claim in prepared:
+            partition = partition_of(event.key)
+            place = partition << _OFFSET_BITS | ends[partition] + 1
+            if claim is not None:
+                day = None if _kept_for_ever(event) else int(event.received_at.timestamp()) // DAY_S
+                cursor.execute("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", (claim, place, day))
+                if cursor.rowcount == 0:
+                    positions.append(None)
+                    continue
+                if day is not None and day > self._swept_day:
+                    self._sweep(connection, day)
+            ends[partition] += 1
+            position = Position(GENERATION, partition, ends[partition])
+            rows.append((place, stored))
+            recorded.append(Recorded(position, event))
+            positions.append(position)
+        cursor.executemany("INSERT INTO events VALUES (?, ?)", rows)
+        self._ends = ends
+        self.uncommitted.extend(recorded)
+        return positions
+
+    def _sweep(self, connection: sqlite3.Connection, day: int) -> None:
+        connection.execute("DELETE FROM claims WHERE day < ?", (day - CLAIM_DAYS_MAX,))
+        self._swept_day = day
+
+
+def read_ends(connection: sqlite3.Connection) -> list[int]:
+    """The last offset of each partition in the file as this connection sees it."""
+    ends = []
+    for partition in range(PARTITIONS):
+        (place,) = connection.execute(
+            "SELECT max(place) FROM events WHERE place >= ? AND place < ?",
+            (partition << _OFFSET_BITS, (partition + 1) << _OFFSET_BITS),
+        ).fetchone()
+        ends.append(-1 if place is None else place & _OFFSET_MASK)
+    return ends
+
+
+def _claim(event_id: EventId) -> bytes:
+    return hashlib.blake2b(event_id.encode(), digest_size=16).digest()
+
+
+def _kept_for_ever(event: Event) -> bool:
+    return event.imported or isinstance(event, OrderCompleted)
