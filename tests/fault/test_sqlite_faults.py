@@ -59,7 +59,7 @@ def one_of_each(number: int) -> list[Event]:
         fact(OrderCompleted, order_id=f"o-{number}", subject="john"),
         fact(CustomerIdentified, event_id=f"who-{number}", subject=f"visitor-{number}", known="mary"),
         fact(Custom, event_id=f"echo-{number}", subject="anne", name="echo"),
-        product(f"p-{number}"),
+        product(f"p-{number}", event_id=f"product-{number}"),
     ]
 
 
@@ -153,10 +153,7 @@ def reopened_after_crash(folder: Path, acknowledged: list[tuple[int, int]]) -> N
         assert is_consistent(dangol)
         ids = {recorded.event.event_id for recorded in read_all(dangol.log)}
         for round_, number in acknowledged:
-            for event in batch(round_, number):
-                assert event.event_id in ids or event.event_id.startswith("e-")
-            assert f"view-{round_}-{number}" in ids
-            assert f"who-{round_}-{number}" in ids
+            assert {event.event_id for event in batch(round_, number)} <= ids
         views_there = {each.removeprefix("view-") for each in ids if each.startswith("view-")}
         assert views_there == {each.removeprefix("who-") for each in ids if each.startswith("who-")}
 

@@ -22,7 +22,7 @@ def batch(round_: int, number: int) -> list[Event]:
         fact(ProductViewed, event_id=f"view-{name}", subject=f"subject-{number % 5}"),
         fact(OrderCompleted, order_id=f"o-{name}", subject=f"subject-{number % 3}"),
         fact(CustomerIdentified, event_id=f"who-{name}", subject=f"visitor-{name}", known=f"subject-{number % 5}"),
-        product(f"p-{number % 7}", title=name),
+        product(f"p-{number % 7}", event_id=f"product-{name}", title=name),
     ]
 
 
