@@ -1,4 +1,4 @@
-"""Replaying the log: rebuild every state from zero, or fold again beside what is there and name the first difference."""
+"""Replaying the log: rebuild every state from zero, or fold again and name the first difference."""
 
 from __future__ import annotations
 
