@@ -33,8 +33,9 @@ def append(entries: Mapping[Key, Entry], changed: Mapping[Key, Entry], limit: in
     if entries and entries[next(newest_first(entries))].at_ms >= at_ms:
         return put(entries, changed, limit)
     after: dict[Key, Entry] = entries.copy()  # type: ignore[attr-defined]  # many times faster than dict(entries)
-    for key in changed:
-        after.pop(key, None)
+    if not after.keys().isdisjoint(changed):
+        for key in changed:
+            after.pop(key, None)
     after.update(changed)
     return _newest(after, limit)
 
@@ -46,9 +47,12 @@ def newest_first(entries: Mapping[Key, Entry]) -> Iterator[Key]:
 
 def without(entries: Mapping[Key, Entry], keys: Mapping[Key, object]) -> Mapping[Key, Entry]:
     """The entries but for some keys; the same object if none of them is there."""
-    if not any(key in entries for key in keys):
+    if entries.keys().isdisjoint(keys):
         return entries
-    return {key: entry for key, entry in entries.items() if key not in keys}
+    after: dict[Key, Entry] = entries.copy()  # type: ignore[attr-defined]
+    for key in keys:
+        after.pop(key, None)
+    return after
 
 
 def _place(item: tuple[Key, Entry]) -> tuple[int, Key]:

@@ -49,11 +49,11 @@ def with_order(
         lines = dict(islice(lines.items(), order_lines_max))
     if currency not in profile.revenue_e4 and len(profile.revenue_e4) >= currencies_max:
         amount_e4 = 0
-    bought = {}
     purchased = profile.purchased
-    for product_id in lines:
-        had = purchased.get(product_id)
-        bought[product_id] = Purchase(1, at_ms) if had is None else Purchase(had.count + 1, max(had.at_ms, at_ms))
+    bought = dict.fromkeys(lines, Purchase(1, at_ms))
+    for product_id in purchased.keys() & bought.keys():
+        had = purchased[product_id]
+        bought[product_id] = Purchase(had.count + 1, max(had.at_ms, at_ms))
     order = RecentOrder(at_ms, currency, amount_e4, lines)
     return replace(
         profile,
@@ -124,12 +124,14 @@ def order_lines(lines: tuple[Line, ...]) -> tuple[OrderLines, int]:
             continue
         amount_e4 = 0 if price is None else unit_e4(str(price)) * quantity
         total_e4 += amount_e4
-        if product_id in products:
-            same = products[product_id]
+        same = products.get(product_id)
+        if same is not None:
             quantity += same.quantity
             amount_e4 += same.amount_e4
-        if quantity > quantity_max or amount_e4 > amount_e4_max:
-            quantity, amount_e4 = min(quantity, quantity_max), min(amount_e4, amount_e4_max)
+        if quantity > quantity_max:
+            quantity = quantity_max
+        if amount_e4 > amount_e4_max:
+            amount_e4 = amount_e4_max
         products[product_id] = OrderLine(quantity, amount_e4)
     return products, min(total_e4, amount_e4_max)
 

@@ -184,13 +184,10 @@ def _with_interest(
     recents: Mapping[ProductId, Recent], products: Iterable[ProductId], weight: int, at_ms: int
 ) -> dict[ProductId, Recent]:
     """The recents with more weight on some products, given in the order of their ids."""
-    changed = {}
-    for product_id in products:
-        had = recents.get(product_id)
-        if had is None:
-            changed[product_id] = Recent(weight, at_ms)
-        else:
-            changed[product_id] = Recent(min(had.weight + weight, weight_max), max(had.at_ms, at_ms))
+    changed = dict.fromkeys(products, Recent(weight, at_ms))
+    for product_id in recents.keys() & changed.keys():
+        had = recents[product_id]
+        changed[product_id] = Recent(min(had.weight + weight, weight_max), max(had.at_ms, at_ms))
     return append(recents, changed, recents_max, at_ms)
 
 
