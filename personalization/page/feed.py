@@ -6,7 +6,8 @@ The row is short only where the hard filters leave too few products in the whole
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -72,14 +73,14 @@ def rank(
         if row.full:
             break
         _fill(row, asking, BY_NAME[name], name, steps)
-    row.relax_caps()
+    _relax(row, asking, row.relax_caps, steps)
     for category in asking.fallback_categories():
         if row.full:
             break
         _fill(row, asking, _fallback_in(category), "fallback_popular", steps)
     if not row.full:
         _fill(row, asking, _whole_shelf, "shelf", steps)
-    row.relax_all()
+    _relax(row, asking, row.relax_all, steps)
     return Ranking(placement.name, _positioned(row.picks, pins), tuple(steps))
 
 
@@ -103,7 +104,8 @@ def rank_page(
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
     limit = max(offered_first * row.limit, offered_min)
-    before, refused = len(row.picks), row.refused.copy() if asking.request.explain else row.refused
+    before = len(row.picks)
+    row.refused.clear()
     offer = strategy(asking, limit)
     row.add(offer)
     offered = len(offer.candidates.products)
@@ -115,9 +117,17 @@ def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[S
         offered = len(offer.candidates.products)
         row.add(offer)
     if asking.request.explain:
-        counts = {**refusals(offer.candidates.products, asking.shelf, asking.request.filter)}
-        counts.update(row.refused - refused)
-        steps.append(Step(name, offer.category, offered, len(row.picks) - before, counts))
+        refused = refusals(offer.candidates.products, asking.shelf, asking.request.filter)
+        refused.update(Counter(row.refused.values()))
+        steps.append(Step(name, offer.category, offered, len(row.picks) - before, refused))
+
+
+def _relax(row: Row, asking: Asking, relax: Callable[[], None], steps: list[Step]) -> None:
+    """Takes what a soft rule held back, where the row is short."""
+    before = len(row.picks)
+    relax()
+    if asking.request.explain and len(row.picks) > before:
+        steps.append(Step("relaxed", None, 0, len(row.picks) - before, {}))
 
 
 def _fallback_in(category: str | None) -> Strategy:

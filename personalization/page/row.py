@@ -39,7 +39,7 @@ class Row:
         placement, shelf = asking.placement, asking.shelf
         self.limit = limit
         self.picks: list[Pick] = []
-        self.refused: Counter[str] = Counter()
+        self.refused: dict[int, str] = {}
         self._asking = asking
         self._considered = set(blocked)
         self._blocked = blocked
@@ -48,6 +48,8 @@ class Row:
         self._categories: Counter[int] = Counter()
         self._capped: list[Pick] = []
         self._unwanted: list[Pick] = []
+        self._held_groups: tuple[set[int], set[int]] = (set(), set())  # of what is unwanted, of what is capped
+        self._held_max = 2 * limit  # a row's worth, and one for each group that the row may meanwhile have
         self._bought = _bought_lately(asking)
         self._leaf = CATEGORY_SEPARATOR.join(asking.seed_path) if placement.same_category else ""
         self._asked_groups = {int(shelf.item_group[index]) for index in asking.asked if index < len(shelf.item_group)}
@@ -71,7 +73,9 @@ class Row:
             product_index = rows[row]
             if product_index in self._considered:
                 if product_index in self._blocked:
-                    self.refused["blocked"] += 1
+                    self.refused[product_index] = "blocked"
+                continue
+            if row in outside and len(self._unwanted) >= self._held_max:
                 continue
             self._consider(product_index, row, offer, row in outside)
             if self.full:
@@ -105,20 +109,21 @@ class Row:
                 break
             group = int(self._asking.shelf.item_group[pick.product_index])
             if self._asking.placement.one_per_group and group >= 0 and group in self._groups:
-                self.refused["variant"] += 1
+                self.refused[pick.product_index] = "variant"
                 continue
             self._take(pick, group)
         held.clear()
+        self._held_groups[held is self._capped].clear()
 
     def _consider(self, product_index: int, row: int, offer: Offer, outside: bool) -> None:
         candidates, shelf = offer.candidates, self._asking.shelf
         because = int(candidates.because[row])
         if because == product_index:
-            self.refused["itself"] += 1
+            self.refused[product_index] = "itself"
             return
         group = int(shelf.item_group[product_index])
         if self._asking.placement.one_per_group and group >= 0 and group in self._groups:
-            self.refused["variant"] += 1
+            self.refused[product_index] = "variant"
             return
         self._considered.add(product_index)
         pick = Pick(
@@ -132,13 +137,21 @@ class Row:
         )
         unwanted = self._unwanted_for(product_index, group, outside)
         if unwanted is not None:
-            self.refused[unwanted] += 1
-            self._unwanted.append(pick)
+            self.refused[product_index] = unwanted
+            self._hold(self._unwanted, pick, group)
         elif self._over_cap(product_index):
-            self.refused["cap"] += 1
-            self._capped.append(pick)
+            self.refused[product_index] = "cap"
+            self._hold(self._capped, pick, group)
         else:
             self._take(pick, group)
+
+    def _hold(self, held: list[Pick], pick: Pick, group: int) -> None:
+        """Keeps a pick in case the row stays short: as many as it could then need, of each group of variants one."""
+        groups = self._held_groups[held is self._capped]
+        if len(held) < self._held_max and (group < 0 or group not in groups):
+            held.append(pick)
+            if self._asking.placement.one_per_group:
+                groups.add(group)
 
     def _take(self, pick: Pick, group: int) -> None:
         placement, shelf = self._asking.placement, self._asking.shelf
