@@ -90,6 +90,11 @@ class DeadLetters:
         )
         return [self._open(row) for row in rows.fetchall()]
 
+    def places(self, source: str) -> set[str]:
+        """Where the letters of a source stood."""
+        rows = self._file.reader().execute("SELECT place FROM dead_letters WHERE source = ?", (source,))
+        return {place for (place,) in rows}
+
     def get(self, letter: int) -> DeadLetter:
         """One letter.
 
