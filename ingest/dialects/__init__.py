@@ -1,1 +1,1 @@
-"""One file a foreign format: Segment, GA4, Shopify, CSV … become events; rules give bare titles a category."""
+"""One file a foreign format: each turns what others send into `Incoming` facts."""
