@@ -29,8 +29,8 @@ COLOURS = {
     "purple": "#8a6aa3", "lilac": "#b7a0cc", "lavender": "#a99ccb", "amethyst": "#8f6cae",
     "white": "#fbfaf6", "ivory": "#f4ead3", "cream": "#f3e6c8", "natural": "#cbb08a", "wicker": "#c79f6b",
     "wood": "#bb8d5f", "wooden": "#bb8d5f", "brown": "#8a6248", "chocolate": "#6f4a38", "black": "#3b3a3d",
-    "grey": "#9a9a9c", "slate": "#5f676c", "silver": "#b9bfc4", "zinc": "#a5adb0", "metal": "#a7aeb3", "antique": "#b6a27c",
-    "rose": "#d98796", "retrospot": "#c2403a", "spotty": "#c2403a", "christmas": "#b5403a",
+    "grey": "#9a9a9c", "slate": "#5f676c", "silver": "#b9bfc4", "zinc": "#a5adb0", "metal": "#a7aeb3",
+    "antique": "#b6a27c", "rose": "#d98796", "retrospot": "#c2403a", "spotty": "#c2403a", "christmas": "#b5403a",
 }  # fmt: skip
 PALETTE = ("#c7654b", "#d9a441", "#7f9f7a", "#6f93ad", "#c98597", "#8f7fa8", "#5f9a94", "#b98a62")
 GROUNDS = ("#f6ead9", "#efe6dc", "#e9ecdf", "#e4ebec", "#f5e3dc", "#ece4ee", "#f3ebcf", "#e3e9e2")
@@ -47,8 +47,8 @@ MOTIFS = {
     "stripes": '<path d="M0 0h18v36H0z" opacity=".75"/>',
     "checks": '<path d="M0 0h18v36H0z" opacity=".4"/><path d="M0 0h36v18H0z" opacity=".4"/>',
     "hearts": '<path d="M18 28C6 19 5 14 7 11s8-4 11 2c3-6 9-5 11-2s1 8-11 17z" opacity=".8"/>',
-    "flowers": '<g opacity=".85"><circle cx="18" cy="12" r="4"/><circle cx="24" cy="17" r="4"/><circle cx="22" cy="24" r="4"/>'
-    '<circle cx="14" cy="24" r="4"/><circle cx="12" cy="17" r="4"/></g>',
+    "flowers": '<g opacity=".85"><circle cx="18" cy="12" r="4"/><circle cx="24" cy="17" r="4"/>'
+    '<circle cx="22" cy="24" r="4"/><circle cx="14" cy="24" r="4"/><circle cx="12" cy="17" r="4"/></g>',
     "stars": '<path d="M18 8l3 7 8 1-6 5 2 8-7-4-7 4 2-8-6-5 8-1z" opacity=".8"/>',
 }  # fmt: skip
 
@@ -90,11 +90,13 @@ def draw(product: Product) -> str:
     look = look_of(product)
     title = escape(product.title or product.product_id)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 320" role="img" aria-label="{title}"><title>{title}</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 320" role="img" aria-label="{title}">'
+        f"<title>{title}</title>"
         f"<defs>{_style(look)}{_pattern(look)}<g id='o'>{_shapes()[look.shape]}</g></defs>"
         f'<rect width="320" height="320" fill="{look.ground}"/>'
         f'<circle cx="160" cy="150" r="128" fill="{mix(look.ground, "#ffffff", 0.45)}"/>'
-        f'<ellipse cx="160" cy="262" rx="96" ry="11" fill="{mix(look.ground, "#6b5a48", 0.22)}"/>{_copies(look.copies)}</svg>'
+        f'<ellipse cx="160" cy="246" rx="92" ry="10" fill="{mix(look.ground, "#6b5a48", 0.22)}"/>'
+        f"{_copies(look.copies)}</svg>"
     )
 
 
@@ -105,7 +107,9 @@ def look_of(product: Product) -> Look:
     shape = shape_of(title) or shape_of(" ".join(_words(name) for name in reversed(product.category))) or "gift"
     named = list(dict.fromkeys(COLOURS[word] for word in title.split() if word in COLOURS))
     main = named[0] if named else PALETTE[digest[0] % len(PALETTE)]
-    second = named[1] if len(named) > 1 else ("#fffaf0" if _lightness(main) < 0.82 else PALETTE[digest[1] % len(PALETTE)])
+    second = (
+        named[1] if len(named) > 1 else ("#fffaf0" if _lightness(main) < 0.82 else PALETTE[digest[1] % len(PALETTE)])
+    )
     pattern = next((name for name, words in PATTERNS if re.search(rf"\b(?:{words})\b", title)), None)
     grounds = GROUNDS if _lightness(main) < 0.82 else tuple(mix(ground, "#8a7f74", 0.22) for ground in GROUNDS)
     return Look(shape, main, second, grounds[digest[2] % len(grounds)], pattern, _copies_of(title))
@@ -143,10 +147,10 @@ def _copies_of(title: str) -> int:
 def _copies(count: int) -> str:
     use = '<use href="#o" transform="translate({x} {y}) scale({scale})"/>'
     if count == 1:
-        return use.format(x=40, y=34, scale=1)
+        return use.format(x=34, y=37, scale=1.05)
     if count == 2:
-        return use.format(x=22, y=58, scale=0.72) + use.format(x=126, y=84, scale=0.72)
-    places = ((84, 28, 0.62), (14, 100, 0.66), (146, 100, 0.66))
+        return use.format(x=20, y=74, scale=0.74) + use.format(x=122, y=100, scale=0.74)
+    places = ((84, 26, 0.63), (14, 112, 0.68), (142, 112, 0.68))
     return "".join(use.format(x=x, y=y, scale=scale) for x, y, scale in places)
 
 
@@ -166,8 +170,8 @@ def _pattern(look: Look) -> str:
     motif = MOTIFS[look.pattern] if look.pattern else ""
     colour = look.second if look.second != look.main else "#fffaf0"
     return (
-        f'<pattern id="p" width="36" height="36" patternUnits="userSpaceOnUse"><rect width="36" height="36" fill="{look.main}"/>'
-        f'<g fill="{colour}">{motif}</g></pattern>'
+        f'<pattern id="p" width="36" height="36" patternUnits="userSpaceOnUse">'
+        f'<rect width="36" height="36" fill="{look.main}"/><g fill="{colour}">{motif}</g></pattern>'
     )
 
 
