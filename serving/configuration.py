@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from ingest.vocabulary.errors import ConfigurationError
-from personalization.page.placements import DEFAULT_PLACEMENTS, Placement
+from personalization.page.placements import Placement, read_placements
 from recommender.training import TrainingConfiguration
 from serving.folder import CONFIGURATION_FILE, make_folder
 
@@ -81,10 +81,8 @@ def write_configuration(folder: Path) -> tuple[Path, bool]:
 
 
 def _with_standard_placements(written: dict[str, Any]) -> Configuration:
-    """What is written of a standard placement changes just that; a placement of another name is a new one."""
-    placements: dict[str, Any] = {}
-    for name, changes in written.pop("placements", {}).items():
-        standard = DEFAULT_PLACEMENTS.get(name)
-        placements[name] = {**({} if standard is None else msgspec.to_builtins(standard)), **changes, "name": name}
-    everything = {name: msgspec.to_builtins(placement) for name, placement in DEFAULT_PLACEMENTS.items()} | placements
-    return msgspec.convert({**written, "placements": everything}, Configuration)
+    configured = written.pop("placements", {})
+    if not isinstance(configured, dict) or not all(isinstance(each, dict) for each in configured.values()):
+        raise ConfigurationError('placements are tables, as in [placements."home.for-you"]')
+    configuration = msgspec.convert(written, Configuration)
+    return msgspec.structs.replace(configuration, placements=read_placements(configured))

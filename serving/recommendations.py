@@ -232,4 +232,3 @@ def _aliases(ask: Ask) -> list[Alias]:
 
 def _explained(ranking: Ranking) -> dict[str, Any]:
     return {"placement": ranking.placement, "steps": [msgspec.to_builtins(step) for step in ranking.steps]}
-

@@ -53,7 +53,9 @@ def add_commands(main: click.Group) -> None:
              "detail": each.detail}
             for each in letters
         ]  # fmt: skip
-        text = "\n".join(f"{each.letter:6}  {each.source}  {each.place}  {each.code}: {each.detail}" for each in letters)
+        text = "\n".join(
+            f"{each.letter:6}  {each.source}  {each.place}  {each.code}: {each.detail}" for each in letters
+        )
         options.show({"count": count, "letters": rows}, f"{count} dead letters" + (f"\n{text}" if text else ""))
 
     @command(dead_letters, "show")

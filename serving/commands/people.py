@@ -69,7 +69,9 @@ def _add_keys(main: click.Group) -> None:
             raise click.UsageError("say what the key is: --publishable, --secret or --feed NAME")
         access, clock = open_keys(options.folder)
         held, key = access.create(kind or "feed", name=name, now=clock.now(), feed=feed)
-        options.show({"key": held, "key_id": key.key_id, "kind": key.kind}, f"{held}\n(id {key.key_id}; not shown again)")
+        options.show(
+            {"key": held, "key_id": key.key_id, "kind": key.kind}, f"{held}\n(id {key.key_id}; not shown again)"
+        )
 
     @command(keys, "list")
     def list_(options: Options) -> None:

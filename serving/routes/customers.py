@@ -22,7 +22,9 @@ def customers_blueprint(engine: Engine) -> Blueprint:
     @blueprint.get("/v1/customers/<customer_id>/export")
     def export(customer_id: str) -> Response:
         authorize(engine.keys, secret_only=True)
-        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in engine.people.export(parse_customer_id(customer_id)))
+        lines = b"".join(
+            msgspec.json.encode(each) + b"\n" for each in engine.people.export(parse_customer_id(customer_id))
+        )
         return Response(lines, content_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
 
     @blueprint.delete("/v1/customers/<customer_id>")
