@@ -61,7 +61,7 @@ def size_damping() -> CountVector:
     Only √ and ÷, which IEEE 754 rounds in one way. A list of 500 products says little about any two of them.
     """
     sizes = np.maximum(np.arange(SIZE_MAX + 1, dtype=np.float64), 1.0)
-    table = np.floor(ONE / np.sqrt(sizes * np.sqrt(sizes)) + 0.5).astype(np.int64)
+    table: CountVector = np.floor(ONE / np.sqrt(sizes * np.sqrt(sizes)) + 0.5).astype(np.int64)
     table.flags.writeable = False
     return table
 

@@ -90,7 +90,7 @@ def snapshot_id_of(arrays: Mapping[str, Array]) -> SnapshotId:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(msgspec.json.encode([name, array.dtype.str, array.shape]))
-        digest.update(memoryview(array).cast("B") if array.size else b"")
+        digest.update(array.view(np.uint8).data if array.size else b"")
     return SnapshotId(_PREFIX + digest.hexdigest())
 
 
@@ -267,7 +267,7 @@ def _map_array(folder: Path, entry: ArrayEntry) -> Array:
     array = np.load(path, mmap_mode="r" if np.prod(entry.shape) else None, allow_pickle=False)
     if array.dtype.str != entry.dtype or array.shape != entry.shape:
         raise Corrupt(f"{path} holds {array.dtype} {array.shape}, its manifest says {entry.dtype} {entry.shape}")
-    plain = array.view(np.ndarray)  # numba knows arrays, not their memory-mapped subclass
+    plain: Array = array.view(np.ndarray)  # numba knows arrays, not their memory-mapped subclass
     plain.flags.writeable = False
     return plain
 

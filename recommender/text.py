@@ -11,16 +11,22 @@ from functools import lru_cache
 WORDS_MAX = 40  # of one title; a longer title says nothing more
 
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
-_FILLERS = frozenset(
-    "a an and at by de for from in into la le my of on or our per s set the this to und with your x pack pc pcs each".split()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_FILLERS = _words(
+    "a an and at by de each for from in into la le my of on or our pack pc pcs per s set the this to und with x"
 )
-COLOURS = frozenset(
-    "amber aqua beige black blue bronze brown burgundy charcoal chrome clear copper coral cream crimson cyan denim ecru "
-    "emerald fuchsia gold golden green grey gray indigo ivory jade khaki lavender lilac lime magenta maroon mauve mint "
-    "mustard natural navy nude ochre olive orange peach pink plum purple red rose ruby rust sage salmon sand scarlet "
-    "silver tan taupe teal terracotta turquoise violet white wine yellow multicolour multicolor pastel".split()
+COLOURS = _words(
+    "amber aqua beige black blue bronze brown burgundy charcoal chrome clear copper coral cream crimson cyan denim "
+    "ecru emerald fuchsia gold golden green grey gray indigo ivory jade khaki lavender lilac lime magenta maroon mauve "
+    "mint mustard natural navy nude ochre olive orange peach pink plum purple red rose ruby rust sage salmon sand "
+    "scarlet silver tan taupe teal terracotta turquoise violet white wine yellow multicolour multicolor pastel"
 )
-MANNERS = frozenset("assorted assort big colour color design large little medium mini small style tiny vintage".split())
+MANNERS = _words("assorted assort big colour color design large little medium mini small style tiny vintage")
 
 
 @lru_cache(maxsize=100_000)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.kernels import row_kernel
-from recommender.kernels.scoring import insert_ranked, is_significant, pair_score
+from recommender.kernels.scoring import COMMON_MIN, insert_ranked, is_significant, pair_score
 
 Matrix = NDArray[Any]
+BELOW_ALL = 1e6  # pairs that are not significant yet come after all that are
 
 
 @row_kernel
@@ -65,18 +66,21 @@ def count_pairs(
         count = 0
         for at in range(touches):
             partner = touched[at]
-            if partner != product and is_significant(
-                common[partner], product_orders[product], product_orders[partner], orders, tuning
-            ):
-                score = pair_score(
-                    float(weights[partner, 0]),
-                    float(weights[partner, 1]),
-                    float(weights[partner, 2]),
-                    norms[product],
-                    norms[partner],
-                    tuning,
-                )
-                count = insert_ranked(scores, items, ties, count, kept, score, partner, partner)
+            if partner == product or common[partner] < 1:
+                continue
+            score = pair_score(
+                float(weights[partner, 0]),
+                float(weights[partner, 1]),
+                float(weights[partner, 2]),
+                norms[product],
+                norms[partner],
+                tuning,
+            )
+            if not is_significant(common[partner], product_orders[product], product_orders[partner], orders, tuning):
+                if common[partner] < tuning[COMMON_MIN]:
+                    continue  # cannot become significant without an order that the tail sees
+                score = score - BELOW_ALL
+            count = insert_ranked(scores, items, ties, count, kept, score, partner, partner)
         out = product - first
         out_count[out] = count
         for place in range(count):

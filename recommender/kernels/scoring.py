@@ -11,10 +11,13 @@ from __future__ import annotations
 import math
 
 from ingest.vocabulary.ranking import FloatVector, IntVector
+from recommender.decay import ONE
 from recommender.kernels import row_kernel
 
 # The columns of `tuning`, the parameters of the score.
 SHRINK, WEIGHT_RAW, WEIGHT_SLOW, WEIGHT_FAST, Z_MIN, COMMON_MIN, UNTESTED_ORDERS = range(7)
+
+_UNIT = 1.0 / ONE  # a power of two: exact
 
 
 @row_kernel
@@ -28,11 +31,11 @@ def norm(total: float, shrink: float) -> float:
 def pair_score(
     raw: float, slow: float, fast: float, seed: FloatVector, partner: FloatVector, tuning: FloatVector
 ) -> float:
-    """How strongly a seed suggests a partner; `seed` and `partner` are the norms (raw, slow, fast), each (3,)."""
-    return (
-        tuning[WEIGHT_RAW] * (raw / (seed[0] * seed[0] * partner[0]))
-        + tuning[WEIGHT_SLOW] * (slow / (seed[1] * seed[1] * partner[1]))
-        + tuning[WEIGHT_FAST] * (fast / (seed[2] * seed[2] * partner[2]))
+    """How strongly a seed suggests a partner; sums are fixed-point; norms are (raw, slow, fast), (3,)."""
+    return float(
+        tuning[WEIGHT_RAW] * (raw * _UNIT / (seed[0] * seed[0] * partner[0]))
+        + tuning[WEIGHT_SLOW] * (slow * _UNIT / (seed[1] * seed[1] * partner[1]))
+        + tuning[WEIGHT_FAST] * (fast * _UNIT / (seed[2] * seed[2] * partner[2]))
     )
 
 
@@ -52,7 +55,7 @@ def is_significant(common: int, seed: int, partner: int, orders: int, tuning: Fl
     if margin <= 0.0:
         return False
     variance = expected * (1.0 - float(seed) / float(orders)) * (1.0 - float(partner) / float(orders))
-    return margin * margin >= tuning[Z_MIN] * tuning[Z_MIN] * variance
+    return bool(margin * margin >= tuning[Z_MIN] * tuning[Z_MIN] * variance)
 
 
 @row_kernel

@@ -9,6 +9,7 @@ Source: see `kernels/scoring.py`; damping by basket size as in the basket experi
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -136,7 +137,7 @@ def _pairs(
 ) -> Arrays:
     products, kept = len(product_orders), configuration.kept
 
-    def block(first: int) -> tuple[NDArray[np.int32], ...]:
+    def block(first: int) -> tuple[NDArray[Any], ...]:
         last = min(first + ROWS_AT_ONCE, products)
         count = np.zeros(last - first, np.int32)
         row, common = (np.zeros((last - first, kept), np.int32) for _ in range(2))

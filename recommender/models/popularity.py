@@ -74,7 +74,7 @@ def trend(level: FloatVector, recent: FloatVector, share: float) -> FloatVector:
 
 
 def category_nodes(catalogue: tuple[Product | None, ...]) -> tuple[list[tuple[str, ...]], IntVector, IntVector]:
-    """All categories and their ancestors, sorted; the parent of each; and the node of each product (`SHOP` for none)."""
+    """All categories and their ancestors, sorted; the parent of each; and each product's node (`SHOP` for none)."""
     paths = {product.category[:depth] for product in catalogue if product for depth in range(len(product.category) + 1)}
     names = sorted(paths | {()})
     number = {path: node for node, path in enumerate(names)}

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,7 +36,7 @@ _SHARES = {"word": 4, "pair": 4, "colour": 1, "manner": 2, "category": 3, "brand
 
 
 class SimilarConfiguration(msgspec.Struct, frozen=True):
-    """`kept` substitutes and `styles` other styles a product; a word on more than `postings_max` products says nothing."""
+    """`kept` substitutes and `styles` other styles a product; words on more than `postings_max` are void."""
 
     kept: int = 100
     styles: int = 30
@@ -112,7 +114,7 @@ def words_of(product: Product | None) -> Iterator[tuple[str, int]]:
     for word in words:
         yield word, _SHARES["colour" if word in COLOURS else "manner" if word in MANNERS else "word"]
     bare = [word for word in words if word not in COLOURS and word not in MANNERS]
-    for first, second in zip(bare, bare[1:], strict=False):
+    for first, second in pairwise(bare):
         yield f"{first} {second}", _SHARES["pair"]
     for depth in range(1, len(product.category) + 1):
         yield "c:" + "\x1f".join(product.category[:depth]), _SHARES["category"]
@@ -184,7 +186,8 @@ def _neighbours(
         count, row = np.zeros(last - first, np.int32), np.zeros((last - first, kept), np.int32)
         score = np.zeros((last - first, kept), np.float64)
         vectors = (words.start, words.word, words.weight, words.having_start, words.having, words.having_weight)
-        rank_similar(first, last, *vectors, words.length, *shared, *contexts.columns, tuning, count, row, score)
+        columns: tuple[Any, ...] = (*vectors, words.length, *shared, *contexts.columns)
+        rank_similar(first, last, *columns, tuning, count, row, score)
         held = np.arange(kept) < count[:, None]
         return count, row[held], score[held]
 
