@@ -40,9 +40,7 @@ class ImportLedger:
         """Note that an import came to its end."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR REPLACE INTO imports VALUES (?, ?, ?)", (key, epoch_ms(finished_at), report)
-            )
+            connection.execute("INSERT OR REPLACE INTO imports VALUES (?, ?, ?)", (key, epoch_ms(finished_at), report))
 
         self._file.write(work)
 
