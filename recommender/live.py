@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import NOTHING, Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
-from recommender.kernels.arrays import TOUCHED, Extras, Frozen, Fresh, Work, new_extras, new_work
+from recommender.kernels.arrays import TOUCHED, Extras, Fresh, Frozen, Work, new_extras, new_work
 from recommender.kernels.merging import count_extras, rank_for_person, rank_lists, rank_together, rank_wanted
 from recommender.models.popularity import SHOP
 from recommender.neighbours_of_text import TextNeighbours

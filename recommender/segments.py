@@ -6,6 +6,8 @@ anywhere. Pure: a fold of the log, no clock, no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ingest.vocabulary.errors import Corrupt
@@ -75,6 +77,12 @@ def partition_and_first_offset(key: str) -> tuple[int, int]:
     """Where a segment begins."""
     partition, number = key.split(":")
     return int(partition), int(number) * SEGMENT_OFFSETS
+
+
+def is_within(key: str, cut: Sequence[int]) -> bool:
+    """Whether everything that may ever be in a segment lies at or before a cut."""
+    partition, first = partition_and_first_offset(key)
+    return first + SEGMENT_OFFSETS - 1 <= cut[partition]
 
 
 class TailProjection:

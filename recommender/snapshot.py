@@ -139,14 +139,16 @@ class SnapshotStore:
         if not self._folder_of(snapshot_id).exists():
             raise NotFound(f"there is no snapshot {snapshot_id}")
         publication = Publication(snapshot_id, cut, reference_time, known_until or reference_time)
-        line = msgspec.json.encode(publication)
-        earlier = self.history()
-        if not earlier or earlier[-1] != publication:
-            lines = [msgspec.json.encode(entry) for entry in earlier]
-            self._replace("history.jsonl", b"\n".join([*lines, line]) + b"\n")
-        self._replace("current.json", line)
+        self._enter(publication)
+        self._replace("current.json", msgspec.json.encode(publication))
         self._prune()
         return publication
+
+    def note(
+        self, snapshot_id: SnapshotId, cut: tuple[int, ...], reference_time: datetime, known_until: datetime
+    ) -> None:
+        """Remember a snapshot of the past for time travel, without making it the one in use."""
+        self._enter(Publication(snapshot_id, cut, reference_time, known_until))
 
     def current(self) -> Publication | None:
         """The publication in use, or None before the first.
@@ -171,12 +173,16 @@ class SnapshotStore:
             return publications
         return []
 
+    def kept(self) -> list[Publication]:
+        """The publications whose snapshots are still there, oldest first."""
+        return [entry for entry in self.history() if self._folder_of(entry.snapshot_id).exists()]
+
     def known_at(self, moment: datetime) -> Publication | None:
         """The newest publication whose facts were all known at a moment and whose snapshot is still kept."""
         known = [
             (publication.known_until, at, publication)
-            for at, publication in enumerate(self.history())
-            if publication.known_until <= moment and self._folder_of(publication.snapshot_id).exists()
+            for at, publication in enumerate(self.kept())
+            if publication.known_until <= moment
         ]
         return max(known)[2] if known else None
 
@@ -208,6 +214,13 @@ class SnapshotStore:
         snapshot = self.open(snapshot_id)
         if snapshot_id_of(snapshot._arrays) != snapshot_id:
             raise Corrupt(f"the bytes of snapshot {snapshot_id} are not those that were written")
+
+    def _enter(self, publication: Publication) -> None:
+        """Add a line to the history, unless it is the last one already."""
+        earlier = self.history()
+        if not earlier or earlier[-1] != publication:
+            lines = [msgspec.json.encode(entry) for entry in (*earlier, publication)]
+            self._replace("history.jsonl", b"\n".join(lines) + b"\n")
 
     def _folder_of(self, snapshot_id: SnapshotId) -> Path:
         hexadecimal = snapshot_id.removeprefix(_PREFIX)

@@ -127,7 +127,7 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         for part in parts[:-1]:
             branch = branch.setdefault(part, {})
             if not isinstance(branch, dict):
-                raise ValueError(f"`{name}` and a shorter name are both given")  # noqa: TRY004 - the sender's fault
+                raise ValueError(f"`{name}` and a shorter name are both given")
         leaf = parts[-1]
         if name in _LISTS or name.startswith("filter.attributes."):
             branch.setdefault(leaf, []).extend(part for part in value.split(",") if part)

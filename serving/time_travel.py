@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueView
 from ingest.erasure import facts_about
-from ingest.vocabulary.events import Recorded, RankingShown
+from ingest.vocabulary.events import RankingShown, Recorded
 from ingest.vocabulary.ids import Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection

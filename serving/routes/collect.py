@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from ingest.dialects.native import Reading, read_batch
 from ingest.collector import Outcome, count_by_status, refusal
+from ingest.dialects.native import Reading, read_batch
 from serving.routes.guard import answer, authorize, body, said_of_the_person
 from serving.wiring import Engine
 
