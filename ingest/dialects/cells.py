@@ -13,6 +13,7 @@ YEAR_MIN, YEAR_MAX = 1990, 2200  # outside it, a column was misread: dates like 
 MONEY_MAX = 1_000_000_000
 MONEY_DECIMALS_MAX = 6
 QUANTITY_MAX = 1_000_000_000
+DATE_LENGTH = len("2011-08-30")
 
 _UNIX = re.compile(r"\d{9,11}(?:\.\d+)?")
 _UNIX_MS = re.compile(r"\d{12,14}")
@@ -25,12 +26,12 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 def parse_time(text: str) -> datetime:
     """RFC 3339, `YYYY-MM-DD hh:mm[:ss]`, a date, unix seconds or milliseconds; without a zone it is UTC.
 
-    Cost: 0.3 µs.
+    Cost: 1 µs; `datetime.replace` alone would cost three.
     """
     try:
-        moment = datetime.fromisoformat(text) if "-" in text else _unix_time(text)
+        moment = _iso_time(text) if "-" in text else _unix_time(text)
         if YEAR_MIN <= moment.year <= YEAR_MAX:
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass
     raise MalformedEvent(
@@ -103,6 +104,13 @@ def parse_cell_id(text: str, field: str) -> str:
 def parse_category(text: str) -> tuple[str, ...]:
     """`Home > Kitchen` as a path from root to leaf."""
     return tuple(part for each in text.split(">") if (part := " ".join(each.split())))
+
+
+def _iso_time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        return datetime.fromisoformat(text + ("T00:00+00:00" if len(text) == DATE_LENGTH else "+00:00"))
+    return moment
 
 
 def _unix_time(text: str) -> datetime:
