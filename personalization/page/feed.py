@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates
@@ -191,9 +192,9 @@ def _positioned(picks: list[Pick], pins: list[tuple[int, Pick]]) -> tuple[Pick, 
         score = pick.score * scale
         last = score if last is None or score < last else last
         kind = pick.kind
-        placed.append(pick if last == pick.score else pick._replace(score=last))
+        placed.append(pick if last == pick.score else replace(pick, score=last))
     top = placed[0].score if placed else 1.0
     for position, pin in pins:
         above = placed[min(position, len(placed) + 1) - 2].score if position > 1 and placed else top
-        placed.insert(position - 1, pin._replace(score=above))
+        placed.insert(position - 1, replace(pin, score=above))
     return tuple(placed)

@@ -5,9 +5,7 @@ Local to one call of `rank`, which is why it may change.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import NamedTuple
-
+import msgspec
 import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
@@ -17,7 +15,7 @@ from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.strategies import Asking, Offer
 
 
-class Pick(NamedTuple):
+class Pick(msgspec.Struct, frozen=True, gc=False):
     """A product of a row, and what brought it there. `because` is a product_index or -1."""
 
     product_index: int
@@ -44,16 +42,19 @@ class Row:
         self._considered = set(blocked)
         self._blocked = blocked
         self._groups: set[int] = set()
-        self._brands: Counter[int] = Counter()
-        self._categories: Counter[int] = Counter()
+        self._counts: dict[tuple[str, int], int] = {}
+        self._item_group = shelf.item_group
         self._capped: list[Pick] = []
         self._unwanted: list[Pick] = []
         self._held_groups: tuple[set[int], set[int]] = (set(), set())  # of what is unwanted, of what is capped
         self._held_max = 2 * limit  # a row's worth, and one for each group that the row may meanwhile have
         self._bought = _bought_lately(asking)
         self._leaf = CATEGORY_SEPARATOR.join(asking.seed_path) if placement.same_category else ""
-        self._asked_groups = {int(shelf.item_group[index]) for index in asking.asked if index < len(shelf.item_group)}
+        size = len(shelf.item_group)
+        self._asked_groups = {self._group_of(product_index) for product_index in asking.asked if product_index < size}
         self._asked_groups.discard(-1)
+        capped = placement.category_max is not None or placement.brand_max is not None
+        self._ruled = capped or bool(self._bought or self._leaf or self._asked_groups)
 
     @property
     def full(self) -> bool:
@@ -68,18 +69,21 @@ class Row:
             return
         mask = allowed(products, self._asking.shelf, self._asking.request.filter)
         outside = self._outside(candidates, mask)
-        rows = products.tolist()
-        for row in np.flatnonzero(mask).tolist():
-            product_index = rows[row]
-            if product_index in self._considered:
+        considered, refused, groups, group_of = self._considered, self.refused, self._groups, self._group_of
+        for row in mask.nonzero()[0].tolist():
+            product_index = products.item(row)
+            if product_index in considered:
                 if product_index in self._blocked:
-                    self.refused[product_index] = "blocked"
-                continue
-            if row in outside and len(self._unwanted) >= self._held_max:
-                continue
-            self._consider(product_index, row, offer, row in outside)
-            if self.full:
-                return
+                    refused[product_index] = "blocked"
+            elif candidates.because.item(row) == product_index:
+                refused[product_index] = "itself"
+            elif (group := group_of(product_index)) in groups:
+                refused[product_index] = "variant"
+            elif not (row in outside and len(self._unwanted) >= self._held_max):
+                considered.add(product_index)
+                self._consider(_pick(offer, row, product_index), group, row in outside)
+                if len(self.picks) >= self.limit:
+                    return
 
     def pin(self, product_index: int) -> Pick | None:
         """The pick of a pinned product, unless a hard filter refuses it; rules do not concern it."""
@@ -87,11 +91,11 @@ class Row:
         asking = self._asking
         if product_index in self._considered or not allowed(products, asking.shelf, asking.request.filter)[0]:
             return None
-        group = int(asking.shelf.item_group[product_index])
-        if asking.placement.one_per_group and group >= 0 and group in self._groups:
+        group = self._group_of(product_index)
+        if group in self._groups:
             return None
         self._considered.add(product_index)
-        self._groups.add(group)
+        self._join(group)
         return Pick(product_index, "pinned", 0.0, -1, 0, 0.0, None)
 
     def relax_caps(self) -> None:
@@ -107,80 +111,65 @@ class Row:
         for pick in held:
             if self.full:
                 break
-            group = int(self._asking.shelf.item_group[pick.product_index])
-            if self._asking.placement.one_per_group and group >= 0 and group in self._groups:
+            group = self._group_of(pick.product_index)
+            if group in self._groups:
                 self.refused[pick.product_index] = "variant"
                 continue
             self._take(pick, group)
         held.clear()
         self._held_groups[held is self._capped].clear()
 
-    def _consider(self, product_index: int, row: int, offer: Offer, outside: bool) -> None:
-        candidates, shelf = offer.candidates, self._asking.shelf
-        because = int(candidates.because[row])
-        if because == product_index:
-            self.refused[product_index] = "itself"
-            return
-        group = int(shelf.item_group[product_index])
-        if self._asking.placement.one_per_group and group >= 0 and group in self._groups:
-            self.refused[product_index] = "variant"
-            return
-        self._considered.add(product_index)
-        pick = Pick(
-            product_index,
-            candidates.kind,
-            float(candidates.scores[row]),
-            because,
-            int(candidates.orders[row]),
-            float(candidates.lift[row]),
-            offer.category,
-        )
-        unwanted = self._unwanted_for(product_index, group, outside)
-        if unwanted is not None:
-            self.refused[product_index] = unwanted
-            self._hold(self._unwanted, pick, group)
-        elif self._over_cap(product_index):
-            self.refused[product_index] = "cap"
-            self._hold(self._capped, pick, group)
-        else:
+    def _consider(self, pick: Pick, group: int, outside: bool) -> None:
+        rule = self._rule_against(pick.product_index, group, outside) if self._ruled else None
+        if rule is None:
             self._take(pick, group)
+        else:
+            self.refused[pick.product_index] = rule
+            self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
+
+    def _group_of(self, product_index: int) -> int:
+        """The group of variants that may be in the row once; -1 where it does not matter."""
+        return self._item_group.item(product_index) if self._asking.placement.one_per_group else -1
+
+    def _join(self, group: int) -> None:
+        if group >= 0:
+            self._groups.add(group)
 
     def _hold(self, held: list[Pick], pick: Pick, group: int) -> None:
         """Keeps a pick in case the row stays short: as many as it could then need, of each group of variants one."""
         groups = self._held_groups[held is self._capped]
-        if len(held) < self._held_max and (group < 0 or group not in groups):
+        if len(held) < self._held_max and group not in groups:
             held.append(pick)
-            if self._asking.placement.one_per_group:
+            if group >= 0:
                 groups.add(group)
 
     def _take(self, pick: Pick, group: int) -> None:
         placement, shelf = self._asking.placement, self._asking.shelf
         self.picks.append(pick)
-        self._groups.add(group)
+        self._join(group)
         if placement.brand_max is not None:
-            self._brands[int(shelf.brand[pick.product_index])] += 1
+            self._count("brand", shelf.brand.item(pick.product_index))
         if placement.category_max is not None:
-            self._categories[int(shelf.category[pick.product_index])] += 1
+            self._count("category", shelf.category.item(pick.product_index))
 
-    def _unwanted_for(self, product_index: int, group: int, outside: bool) -> str | None:
+    def _count(self, column: str, code: int) -> None:
+        self._counts[column, code] = self._counts.get((column, code), 0) + 1
+
+    def _rule_against(self, product_index: int, group: int, outside: bool) -> str | None:
+        """The soft rule that speaks against a product, if one does."""
         if product_index in self._bought:
             return "purchased"
         if outside:
             return "same_category"
-        if group in self._asked_groups and self._asking.placement.one_per_group:
+        if group in self._asked_groups:
             return "variant_of_asked"
-        return None
-
-    def _over_cap(self, product_index: int) -> bool:
         placement, shelf = self._asking.placement, self._asking.shelf
-        if placement.category_max is not None:
-            category = int(shelf.category[product_index])
-            if category >= 0 and self._categories[category] >= placement.category_max:
-                return True
-        if placement.brand_max is not None:
-            brand = int(shelf.brand[product_index])
-            return brand >= 0 and self._brands[brand] >= placement.brand_max
-        return False
+        if self._over("category", shelf.category.item(product_index), placement.category_max):
+            return "cap"
+        return "cap" if self._over("brand", shelf.brand.item(product_index), placement.brand_max) else None
+
+    def _over(self, column: str, code: int, limit: int | None) -> bool:
+        return limit is not None and code >= 0 and self._counts.get((column, code), 0) >= limit
 
     def _outside(self, candidates: Candidates, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> set[int]:
         """The rows of an offer that are not in the seed's category, where the placement asks for it."""
@@ -189,6 +178,13 @@ class Row:
         rows = np.flatnonzero(mask)
         inside = self._asking.shelf.in_category(self._leaf, candidates.products[rows])
         return set(rows[~inside].tolist())
+
+
+def _pick(offer: Offer, row: int, product_index: int) -> Pick:
+    kind, _, scores, because, orders, lift = offer.candidates
+    return Pick(
+        product_index, kind, scores.item(row), because.item(row), orders.item(row), lift.item(row), offer.category
+    )
 
 
 def _bought_lately(asking: Asking) -> set[int]:
