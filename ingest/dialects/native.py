@@ -41,6 +41,7 @@ TRAITS_MAX = 100
 TEXT_LENGTH_MAX = 10_000
 MONEY_MAX = Decimal(10) ** 12
 UNKNOWN_SUBJECT = Subject("")
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)] | int
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
@@ -233,6 +234,11 @@ class _Name(msgspec.Struct):
     event_id: object = None
 
 
+# Every escape of a JSON string in turn, so that an escaped backslash is not mistaken for the start of one.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _batch_decoder = msgspec.json.Decoder(_Batch)
 _wire_decoder: msgspec.json.Decoder[Wire] = msgspec.json.Decoder(AnyWire)
 _name_decoder = msgspec.json.Decoder(_Name)
@@ -260,8 +266,8 @@ def read_batch(body: bytes, *, clock: Clock, tokens: ClickTokens, personal: Pers
         OversizedInput: there are too many events.
     """
     try:
-        raws = _batch_decoder.decode(body).events
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raws = _batch_decoder.decode(_with_whole_characters(body)).events
+    except UNREADABLE as error:
         raise _malformed(error, code="malformed_batch") from error
     if len(raws) > EVENTS_MAX:
         raise OversizedInput(f"a batch has at most {EVENTS_MAX} events, got {len(raws)}", pointer="/events")
@@ -275,7 +281,7 @@ def _read(raw: msgspec.Raw, index: int, clock: Clock, tokens: ClickTokens, perso
             raise OversizedInput(f"an event has at most {EVENT_BYTES_MAX} bytes, got {len(raw)}")
         try:
             wire = _wire_decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             name = _name_of(raw)
             raise _malformed(error) from error
         name = wire.event_id
@@ -295,7 +301,7 @@ def to_incoming(wire: Wire, clock: Clock, tokens: ClickTokens, personal: Persona
     event_id = wire.event_id or ulid(epoch_ms(received_at), secrets.randbits(80))
     envelope: dict[str, Any] = {
         "event_id": EventId(event_id),
-        "occurred_at": occurred_at.astimezone(UTC),
+        "occurred_at": _in_utc(occurred_at),
         "received_at": received_at,
         "source": "api",
         "subject": UNKNOWN_SUBJECT,
@@ -477,6 +483,13 @@ def check_currency(currency: str | None) -> str | None:
     return None if currency is None else currency.upper()
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise MalformedEvent("occurred_at is beyond the years 1 to 9999", pointer="/occurred_at") from error
+
+
 def _order_id(raw: object) -> OrderId:
     return OrderId(parse_id(raw, "order_id"))
 
@@ -512,10 +525,21 @@ def _cut(text: str | None) -> str | None:
     return None if text is None else text[:ID_LENGTH_MAX]
 
 
+def _with_whole_characters(body: bytes) -> bytes:
+    """The body with each half of a surrogate pair replaced by U+FFFD.
+
+    Browsers escape the half of an emoji that a script has cut through; such an escape is no character, and would make
+    the whole batch unreadable.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], body)
+
+
 def _name_of(raw: msgspec.Raw) -> str | None:
     try:
         name = _name_decoder.decode(raw).event_id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return name[:ID_LENGTH_MAX] if isinstance(name, str) else None
 
