@@ -20,7 +20,7 @@ from ingest.vocabulary.ids import (
     parse_customer_id,
     parse_product_id,
 )
-from personalization.page.filters import Filter
+from personalization.page.request import Filter, check_filter
 
 LIMIT_MAX = 100
 PRODUCTS_MAX = 200
@@ -154,7 +154,7 @@ def parsed(wire: Wire) -> Ask:
         category or (),
         wire.limit,
         tuple(parse_product_id(each, "exclude") for each in wire.exclude),
-        wire.filter,
+        None if wire.filter is None else check_filter(wire.filter),
         wire.context,
         wire.explain,
     )

@@ -45,7 +45,7 @@ class Loop:
                 self._step()
             except DangolError as error:
                 _log.warning("a background step failed and will be tried again", step=self._name, reason=error.message)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged with its trace, and the loop must live on
                 _log.exception("a background step failed and will be tried again", step=self._name)
 
 

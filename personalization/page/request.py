@@ -60,6 +60,15 @@ def parse_filter(raw: object, *, strict: bool = True) -> Filter:
         asked = msgspec.convert(raw, Filter, strict=strict)
     except msgspec.ValidationError as error:
         raise MalformedEvent(f"the filter cannot be read: {error}", pointer="/filter") from error
+    return check_filter(asked)
+
+
+def check_filter(asked: Filter) -> Filter:
+    """The filter of a request, if its values make sense.
+
+    Raises:
+        MalformedEvent: with a JSON pointer; the sender should correct the filter.
+    """
     _check_values("category", asked.category)
     _check_values("brand", asked.brand)
     if len(asked.attributes) > filter_attributes_max:

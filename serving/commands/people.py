@@ -36,7 +36,7 @@ def add_commands(main: click.Group) -> None:
 
         with open_engine(options.folder, options.configuration) as engine:
             for each in engine.people.export(parse_customer_id(customer_id)):
-                sys.stdout.buffer.write(msgspec.json.encode(each, decimal_format="string") + b"\n")
+                sys.stdout.buffer.write(msgspec.json.encode(each) + b"\n")
 
     @command(customer, "forget")
     @click.argument("customer_id")

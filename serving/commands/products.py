@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from serving.commands.import_ import assignments
 from serving.commands.options import Options, command
 
 
@@ -27,10 +28,18 @@ def add_commands(main: click.Group) -> None:
     @click.option("--map", "maps", multiple=True, metavar="FIELD=COLUMN", help="csv: which column a field is in.")
     def import_(options: Options, file: Path, dialect: str, maps: tuple[str, ...]) -> None:
         """Take products from FILE (gz and - for stdin too): each line is upserted, or told with its reason."""
-        from serving.catalogue_import import import_catalogue
-        from serving.commands.import_ import assignments
+        from ingest.catalogue_import import import_catalogue
         from serving.wiring import open_engine
 
-        with open_engine(options.folder, options.configuration, create=True) as engine:
-            report = import_catalogue(engine, file, dialect, assignments(maps, "--map"))
-        options.show(report, report.text())
+        with open_engine(options.folder, options.configuration, create=True) as engine, options.progress() as bar:
+            task = bar.add_task(f"importing {file.name}", total=None)
+            report = import_catalogue(
+                file,
+                dialect,
+                assignments(maps, "--map"),
+                collector=engine.collector,
+                stated=engine.catalogue.stated,
+                clock=engine.clock,
+                progress=lambda rows: bar.update(task, completed=rows),
+            )
+        options.show(report, "\n".join(report.lines()))

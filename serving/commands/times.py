@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 
-class Time(click.ParamType):
+class Time(click.ParamType[datetime]):
     """A moment in RFC 3339 or ISO 8601; without a zone it is UTC, without a time the day's beginning."""
 
     name = "time"

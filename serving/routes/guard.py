@@ -1,4 +1,4 @@
-"""What every route needs first: the caller's key, the body within its limit, and what the request says of the person."""
+"""What every route needs first: the caller's key, the body within its limit, what the request says of the person."""
 
 from __future__ import annotations
 

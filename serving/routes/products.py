@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response
-from ingest.dialects.product_fields import parse_product, product_as_json
 
 from ingest.collector import Incoming, Outcome, refusal
+from ingest.dialects.product_fields import parse_product
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.errors import MalformedEvent, NotFound, OversizedInput
 from ingest.vocabulary.events import CatalogueEvent, PriceChanged, ProductDeleted, ProductUpserted, StockChanged
 from ingest.vocabulary.ids import EventId, ProductId, new_request_id, parse_product_id
+from ingest.vocabulary.products import Product
 from serving.routes.guard import answer, authorize, body
 from serving.wiring import Engine
 
@@ -113,7 +114,7 @@ def _append(engine: Engine, facts: list[CatalogueEvent]) -> list[Outcome]:
     return engine.collector.collect([Incoming(fact) for fact in facts])
 
 
-def _known(engine: Engine, product_id: ProductId) -> Any:
+def _known(engine: Engine, product_id: ProductId) -> Product:
     product = engine.catalogue.stated(product_id)
     if product is None:
         raise NotFound(f"there is no product {product_id!r}")
@@ -130,3 +131,14 @@ def _object(raw: bytes) -> dict[str, Any]:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise MalformedEvent(f"the body must be a JSON object: {error}") from error
+
+
+def product_as_json(product: Product) -> dict[str, Any]:
+    """A product as it goes over the wire: every field, money as a decimal string."""
+    stated: dict[str, Any] = msgspec.to_builtins(product)
+    return {name: stated.get(name, _absent(name, product)) for name in product.__struct_fields__}
+
+
+def _absent(name: str, product: Product) -> Any:
+    value = getattr(product, name)
+    return list(value) if isinstance(value, tuple) else value
