@@ -50,8 +50,9 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
         backlog=BACKLOG,
         backpressure=configuration.serving.threads * 4,
         workers_kill_timeout=WORKER_KILL_S,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         respawn_failed_workers=True,
+        process_name="dangol",
     )
     click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
     try:
