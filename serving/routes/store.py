@@ -13,6 +13,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from ingest.vocabulary.products import Product
+from serving.routes.pictures import pictures_blueprint
 from serving.routes.shelves import CategoryPath, Shelf, Shelves
 
 PAGE_SIZE = 24
@@ -59,7 +60,7 @@ class StoreCatalogue(Protocol):
 
 
 def store_blueprint(catalogue: StoreCatalogue, *, key: str | None = None) -> Blueprint:
-    """The pages of the store under `/`.
+    """The pages of the store under `/`, and the pictures of its products.
 
     Args:
         key: a publishable key, where the API asks for one.
@@ -71,6 +72,7 @@ def store_blueprint(catalogue: StoreCatalogue, *, key: str | None = None) -> Blu
     blueprint.add_url_rule("/p/<path:product_id>", "product", pages.product)
     blueprint.add_url_rule("/search", "search", pages.search)
     blueprint.add_url_rule("/cart", "cart", pages.cart)
+    blueprint.register_blueprint(pictures_blueprint(catalogue.product))
     blueprint.register_error_handler(404, pages.not_found)
     blueprint.after_request(_harden)
     blueprint.add_app_template_filter(calm_title)
@@ -149,7 +151,7 @@ class _Pages:
             key=self._key,
             departments_of_shop=shelves.below(()),
             product_url=url_for("store.product", product_id="0").removesuffix("0") + "{product_id}",
-            image_url=url_for("pictures.picture", product_id="0").removesuffix("0.svg") + "{product_id}.svg",
+            image_url=url_for("store.pictures.picture", product_id="0").removesuffix("0.svg") + "{product_id}.svg",
             **values,
         )
 

@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Product
-from serving.routes.pictures import pictures_blueprint
 from serving.routes.store import CategoryPath, calm_title, money, store_blueprint
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -50,7 +49,6 @@ def client() -> FlaskClient:
     catalogue = SmallCatalogue()
     app = Flask("serving")
     app.register_blueprint(store_blueprint(catalogue, key="pk_test"))
-    app.register_blueprint(pictures_blueprint(catalogue.product))
     return app.test_client()
 
 
@@ -114,6 +112,11 @@ def test_a_row_of_a_category_names_its_path(client: FlaskClient) -> None:
 
 def test_a_category_with_a_slash_and_an_umlaut_has_a_page(client: FlaskClient) -> None:
     assert "<h1>Küche/Bad</h1>" in client.get("/c/küche-bad").text
+
+
+def test_every_product_has_a_picture(client: FlaskClient) -> None:
+    address = re.findall(r'<img class="product-picture" src="([^"]*)"', client.get("/p/a/b").text)
+    assert client.get(unescape(address[0])).mimetype == "image/svg+xml"
 
 
 def test_a_search_tells_its_words_and_what_it_found(client: FlaskClient) -> None:
