@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ids import PARTITIONS, ProductId
 from ingest.vocabulary.ranking import IntVector, ProductIndex
-from recommender.decay import decay_between, decay_tables, size_damping
-from recommender.decay import day_of
+from recommender.decay import day_of, decay_between, decay_tables, size_damping
 from recommender.interactions import KIND_UNITS, ORDER
 from recommender.kernels.arrays import HELD, NODES, SHOP_ORDERS, TODAY, UNITS, Fresh
 from recommender.kernels.tailing import append_order, append_units, begin_day, resign_order
