@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,8 +13,7 @@ from ingest.vocabulary.events import CustomerErased, CustomerEvent, Event
 from ingest.vocabulary.ids import PARTITIONS, Subject, partition_of
 from recommender.models.bought_together import BoughtTogetherConfiguration
 from recommender.segments import entry_of
-from recommender.snapshot import SnapshotStore
-from recommender.training import TrainingConfiguration, train
+from recommender.training import TrainingConfiguration, fit_in_memory
 from tests.support.histories import cancelled, erased, order, refunded, view
 from tests.support.shops import live_after, together, wanted
 
@@ -63,20 +60,19 @@ def _consistent(tail: list[CustomerEvent]) -> list[Event]:
 @given(histories())
 def test_tail_after_a_cut_counts_what_training_on_all_counts(drawn: tuple[list[Event], int]) -> None:
     events, cut = drawn
-    with tempfile.TemporaryDirectory() as folder:
-        followed = live_after(events, cut, Path(folder) / "cut", LENIENT)
-        trained = live_after(events, len(events), Path(folder) / "all", LENIENT)
-        assert followed.tail.orders == trained.tail.orders
-        for product in PRODUCTS:
-            expected, found = together(trained, product), together(followed, product)
-            assert {p: row[:2] for p, row in found.items()} == {p: row[:2] for p, row in expected.items()}
-            for partner, (_, _, score) in expected.items():
-                assert found[partner][2] == pytest.approx(score, rel=1e-4)
-        expected_wanted, found_wanted = wanted(trained), wanted(followed)
-        for product, (count, score) in expected_wanted.items():
-            assert found_wanted[product][0] == count
-            assert found_wanted[product][1] == pytest.approx(score, rel=1e-3, abs=1e-6)
-        assert all(score < 1e-5 for p, (_, score) in found_wanted.items() if p not in expected_wanted)
+    followed = live_after(events, cut, LENIENT)
+    trained = live_after(events, len(events), LENIENT)
+    assert followed.tail.orders == trained.tail.orders
+    for product in PRODUCTS:
+        expected, found = together(trained, product), together(followed, product)
+        assert {p: row[:2] for p, row in found.items()} == {p: row[:2] for p, row in expected.items()}
+        for partner, (_, _, score) in expected.items():
+            assert found[partner][2] == pytest.approx(score, rel=1e-4)
+    expected_wanted, found_wanted = wanted(trained), wanted(followed)
+    for product, (count, score) in expected_wanted.items():
+        assert found_wanted[product][0] == count
+        assert found_wanted[product][1] == pytest.approx(score, rel=1e-3, abs=1e-6)
+    assert all(score < 1e-5 for p, (_, score) in found_wanted.items() if p not in expected_wanted)
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,11 +84,9 @@ def test_order_of_arrival_duplicates_and_names_of_subjects_do_not_change_a_snaps
     shuffled = [*events, *events[: len(events) // 2]]
     randomness.shuffle(shuffled)
     renamed = [msgspec.structs.replace(e, subject=Subject(f"{e.subject}!")) for e in shuffled]  # type: ignore[attr-defined]
-    with tempfile.TemporaryDirectory() as folder:
-        store = SnapshotStore(Path(folder))
-        once = train(events, LENIENT, store).snapshot_id
-        assert train(renamed, LENIENT, store).snapshot_id == once
-        assert train(events, msgspec.structs.replace(LENIENT, threads=2), store).snapshot_id == once
+    once = fit_in_memory(events, LENIENT).snapshot_id
+    assert fit_in_memory(renamed, LENIENT).snapshot_id == once
+    assert fit_in_memory(events, msgspec.structs.replace(LENIENT, threads=2)).snapshot_id == once
 
 
 @settings(max_examples=40, deadline=None)
@@ -100,12 +94,11 @@ def test_order_of_arrival_duplicates_and_names_of_subjects_do_not_change_a_snaps
 def test_permuted_products_get_permuted_partners(drawn: tuple[list[Event], int], permuted: list[str]) -> None:
     events = [event for event in drawn[0] if not isinstance(event, CustomerErased)]
     other = dict(zip(PRODUCTS, permuted, strict=True))
-    with tempfile.TemporaryDirectory() as folder:
-        plain = live_after(events, len(events), Path(folder) / "plain", LENIENT)
-        moved = live_after([_renamed(event, other) for event in events], len(events), Path(folder) / "moved", LENIENT)
-        for product in PRODUCTS:
-            expected = {other[partner]: row for partner, row in together(plain, product).items()}
-            assert together(moved, other[product]) == expected
+    plain = live_after(events, len(events), LENIENT)
+    moved = live_after([_renamed(event, other) for event in events], len(events), LENIENT)
+    for product in PRODUCTS:
+        expected = {other[partner]: row for partner, row in together(plain, product).items()}
+        assert together(moved, other[product]) == expected
 
 
 def _renamed(event: Event, other: dict[str, str]) -> Event:
@@ -121,13 +114,12 @@ def _renamed(event: Event, other: dict[str, str]) -> Event:
 @given(histories())
 def test_applying_a_tail_again_changes_nothing(drawn: tuple[list[Event], int]) -> None:
     events, cut = drawn
-    with tempfile.TemporaryDirectory() as folder:
-        live = live_after(events, cut, Path(folder), LENIENT)
-        before = [together(live, product) for product in PRODUCTS], wanted(live)
-        ends = [-1] * PARTITIONS
-        for event in events:
-            partition = partition_of(event.key)
-            ends[partition] += 1
-            entry = entry_of(event, ends[partition])
-            assert entry is None or not live.tail.apply(partition, entry)
-        assert ([together(live, product) for product in PRODUCTS], wanted(live)) == before
+    live = live_after(events, cut, LENIENT)
+    before = [together(live, product) for product in PRODUCTS], wanted(live)
+    ends = [-1] * PARTITIONS
+    for event in events:
+        partition = partition_of(event.key)
+        ends[partition] += 1
+        entry = entry_of(event, ends[partition])
+        assert entry is None or not live.tail.apply(partition, entry)
+    assert ([together(live, product) for product in PRODUCTS], wanted(live)) == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,21 +11,18 @@ from ingest.vocabulary.ids import PARTITIONS, ProductId, partition_of
 from ingest.vocabulary.ranking import Candidates, ProductIndex, Seeds
 from recommender.live import LiveModels
 from recommender.segments import entry_of
-from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
-from recommender.training import TrainingConfiguration, train
+from recommender.training import TrainingConfiguration, fit_in_memory
 
 
 def live_after(
     events: Sequence[Event],
     trained: int,
-    folder: Path,
     configuration: TrainingConfiguration | None = None,
 ) -> LiveModels:
     """Models trained on the first events of a log, with all of them applied to the tail."""
     configuration = configuration or TrainingConfiguration()
-    store, index = SnapshotStore(folder), ProductIndex()
-    snapshot = store.open(train(events[:trained], configuration, store).snapshot_id)
+    index, snapshot = ProductIndex(), fit_in_memory(events[:trained], configuration)
     ends, cut = [-1] * PARTITIONS, [-1] * PARTITIONS
     placed = []
     for number, event in enumerate(events):
