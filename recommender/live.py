@@ -20,6 +20,8 @@ from recommender.tail import Tail
 
 LIMIT_MAX = 500
 SEEDS_MAX = 50
+DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
+PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
 FAVOURITES_MAX = 20  # popular products of each of the seeds' categories
 CATEGORIES_MAX = 5
 BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
@@ -79,7 +81,7 @@ class LiveModels:
         extras, out = self._up_to_date_extras(products, fresh), _Out(limit)
         work = self._work(fresh)
         columns = (out.scores, out.products, out.because, out.orders, out.lift)
-        count = rank_together(products, weights, out.limit, self._frozen, fresh, extras, work, *columns)
+        count = rank_together(products, weights, out.limit, DEPTH_MAX, self._frozen, fresh, extras, work, *columns)
         return out.candidates("bought_together", count)
 
     def similar(self, seeds: Seeds, limit: int) -> Candidates:
@@ -110,6 +112,7 @@ class LiveModels:
             products,
             weights,
             out.limit,
+            PERSON_DEPTH,
             favourites,
             BLEND,
             self._frozen,
@@ -196,7 +199,7 @@ class LiveModels:
         products, weights = self._known(seeds, fresh)
         work = self._work(fresh)
         columns = (out.scores, out.products, out.because)
-        count = rank_lists(products, weights, out.limit, self._frozen, *lists, work, *columns)
+        count = rank_lists(products, weights, out.limit, DEPTH_MAX, self._frozen, *lists, work, *columns)
         if count or not len(products):
             return out.candidates(kind, count)
         for seed in products.tolist():

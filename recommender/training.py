@@ -15,7 +15,7 @@ from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
 from recommender.interactions import Interactions, interactions_of
 from recommender.models import bought_together, popularity, similar
-from recommender.snapshot import SnapshotStore
+from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
 
 Progress = Callable[[str, float], None]
 Arrays = dict[str, NDArray[Any]]
@@ -60,11 +60,7 @@ def train(
     watch = _Watch(seconds, progress)
     with watch.step("reading", 0.0):
         interactions = interactions_of(events)
-    arrays: Arrays = {}
-    for name, share, fit in _steps(interactions, configuration):
-        with watch.step(name, share):
-            arrays |= {f"{name}.{part}": array for part, array in fit().items()}
-    arrays |= _described(interactions, configuration)
+    arrays = _fit(interactions, configuration, watch)
     with watch.step("writing", 0.9):
         snapshot_id = store.write(arrays)
     progress("done", 1.0)
@@ -77,6 +73,23 @@ def train(
         seconds=seconds,
         reference_time=datetime.fromtimestamp(interactions.reference_s, UTC),
     )
+
+
+def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration) -> Snapshot:
+    """The same snapshot without a store: for evaluation and tests."""
+    watch = _Watch({}, lambda step, share: None)
+    arrays = _fit(interactions_of(events), configuration, watch)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return Snapshot(snapshot_id_of(arrays), arrays)
+
+
+def _fit(interactions: Interactions, configuration: TrainingConfiguration, watch: _Watch) -> Arrays:
+    arrays: Arrays = {}
+    for name, share, fit in _steps(interactions, configuration):
+        with watch.step(name, share):
+            arrays |= {f"{name}.{part}": array for part, array in fit().items()}
+    return arrays | _described(interactions, configuration)
 
 
 def _steps(

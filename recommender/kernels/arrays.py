@@ -97,6 +97,7 @@ class Work(NamedTuple):
     found: Array
     skip: Array
     listed: Array
+    norms: Array
 
 
 def new_work(capacity: int) -> Work:
@@ -113,6 +114,7 @@ def new_work(capacity: int) -> Work:
         found=np.zeros(capacity, np.int32),
         skip=np.zeros(capacity, np.bool_),
         listed=np.zeros(capacity, np.bool_),
+        norms=np.zeros(3, np.float64),
     )
 
 

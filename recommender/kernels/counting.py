@@ -72,8 +72,10 @@ def count_pairs(
                 float(weights[partner, 0]),
                 float(weights[partner, 1]),
                 float(weights[partner, 2]),
-                norms[product],
-                norms[partner],
+                norms[product] * norms[product],
+                norms,
+                partner,
+                0,
                 tuning,
             )
             if not is_significant(common[partner], product_orders[product], product_orders[partner], orders, tuning):

@@ -9,7 +9,6 @@ from recommender.decay import ONE
 from recommender.interactions import UNIT
 from recommender.kernels import kernel
 from recommender.kernels.arrays import (
-    FAST_NORM,
     FAST_SUM,
     LEVEL,
     ORDERS,
@@ -32,16 +31,16 @@ TOGETHER, ALIKE = 0, 1  # columns of Work.score, best, because
 
 
 @kernel
-def row_of(frozen: Frozen, product: int) -> int:
+def row_of(row_of_index: IntVector, product: int) -> int:
     """The snapshot's row of a product, or -1."""
-    return int(frozen.row_of_index[product]) if product < len(frozen.row_of_index) else -1
+    return int(row_of_index[product]) if product < len(row_of_index) else -1
 
 
 @kernel
-def tie_of(frozen: Frozen, product: int) -> int:
+def tie_of(row_of_index: IntVector, product: int) -> int:
     """What equal scores are ordered by: the row, which is the order of ids; then products the snapshot lacks."""
-    row = row_of(frozen, product)
-    return row if row >= 0 else len(frozen.index_of_row) + product
+    row = row_of(row_of_index, product)
+    return row if row >= 0 else len(row_of_index) + product
 
 
 @kernel
@@ -51,7 +50,7 @@ def count_extras(seed: int, frozen: Frozen, fresh: Fresh, work: Work, orders: Co
     Returns how many there are, in `work.partners`, `orders` (capacity,) and `weights` (capacity, 3).
     Cost: the seed's snapshot orders times their sizes; once for each tail order of the seed.
     """
-    row = row_of(frozen, seed)
+    row = row_of(frozen.row_of_index, seed)
     count = 0
     if row < 0:
         return count
@@ -60,7 +59,7 @@ def count_extras(seed: int, frozen: Frozen, fresh: Fresh, work: Work, orders: Co
         order = fresh.node_order[at]
         for node in range(fresh.order_start[order], fresh.order_start[order + 1]):
             product = fresh.node_product[node]
-            if product != seed and not work.seen[product] and row_of(frozen, product) >= 0:
+            if product != seed and not work.seen[product] and row_of(frozen.row_of_index, product) >= 0:
                 work.seen[product] = True
                 work.partners[count] = product
                 count += 1
@@ -94,91 +93,110 @@ def count_extras(seed: int, frozen: Frozen, fresh: Fresh, work: Work, orders: Co
 
 
 @kernel
-def gather_partners(seed: int, frozen: Frozen, fresh: Fresh, extras: Extras, work: Work) -> int:
-    """All products worth considering with a seed, in `work.partners`, with `common` and `weights` as of today."""
+def gather_fresh(seed: int, fresh: Fresh, work: Work) -> int:
+    """The partners the tail gives a seed: `work.partners`, `common`, `weights`. Cost: 10 ns a product of its orders."""
+    seen, common, weights, partners = work.seen, work.common, work.weights, work.partners
+    node_product, numbers, today = fresh.node_product, fresh.order_numbers, fresh.state[TODAY]
+    tables, damping, start = fresh.tables, fresh.damping, fresh.order_start
+    node_order, node_next = fresh.node_order, fresh.node_next
     count = 0
     at = fresh.head[seed]
     while at >= 0:
-        order = fresh.node_order[at]
-        sign = fresh.order_numbers[order, 1]
+        order = node_order[at]
+        sign = numbers[order, 1]
         if sign != 0:
-            first, last = fresh.order_start[order], fresh.order_start[order + 1]
-            age = fresh.state[TODAY] - fresh.order_numbers[order, 0]
-            raw, slow, fast = order_weights(fresh.tables, fresh.damping, age, last - first)
+            first, last = start[order], start[order + 1]
+            raw, slow, fast = order_weights(tables, damping, today - numbers[order, 0], last - first)
             for node in range(first, last):
-                product = fresh.node_product[node]
-                if product != seed:
-                    if not work.seen[product]:
-                        work.seen[product] = True
-                        work.partners[count] = product
-                        count += 1
-                    work.common[product] += sign
-                    work.weights[product, 0] += sign * raw
-                    work.weights[product, 1] += sign * slow
-                    work.weights[product, 2] += sign * fast
-        at = fresh.node_next[at]
-    row = row_of(frozen, seed)
-    slow_scale, fast_scale = fresh.scale[SLOW_SUM], fresh.scale[FAST_SUM]
-    if row >= 0:
-        for at in range(frozen.pair_start[row], frozen.pair_start[row + 1]):
-            product = frozen.index_of_row[frozen.pair_row[at]]
-            if not work.seen[product]:
-                work.seen[product] = True
-                work.partners[count] = product
-                count += 1
-            work.common[product] += frozen.pair_orders[at]
-            work.weights[product, 0] += frozen.pair_weights[at, 0]
-            work.weights[product, 1] += frozen.pair_weights[at, 1] * slow_scale
-            work.weights[product, 2] += frozen.pair_weights[at, 2] * fast_scale
-    if extras.span[seed, 0] != -2:
-        for at in range(extras.span[seed, 1], extras.span[seed, 1] + extras.span[seed, 2]):
-            product = extras.product[at]
-            if work.seen[product]:
-                work.common[product] += extras.orders[at]
-                work.weights[product, 0] += extras.weights[at, 0]
-                work.weights[product, 1] += extras.weights[at, 1] * slow_scale
-                work.weights[product, 2] += extras.weights[at, 2] * fast_scale
+                product = node_product[node]
+                if product == seed:
+                    continue
+                if not seen[product]:
+                    seen[product] = True
+                    partners[count] = product
+                    count += 1
+                common[product] += sign
+                weights[product, 0] += sign * raw
+                weights[product, 1] += sign * slow
+                weights[product, 2] += sign * fast
+        at = node_next[at]
     return count
 
 
 @kernel
-def add_score(work: Work, found: int, column: int, product: int, seed: int, score: float, orders: int) -> int:
-    """Add a seed's suggestion to a candidate; the strongest suggestion gives the reason."""
-    if not work.listed[product]:
-        work.listed[product] = True
-        work.found[found] = product
-        found += 1
-    work.score[product, column] += score
-    if score > work.best[product, column]:
-        work.best[product, column] = score
-        work.because[product, column] = seed
-        if column == TOGETHER:
-            work.orders[product] = orders
-    return found
+def gather_kept(row: int, count: int, depth: int, frozen: Frozen, scale: FloatVector, work: Work) -> int:
+    """Add the first `depth` partners the snapshot keeps for a seed's row."""
+    seen, common, weights, partners = work.seen, work.common, work.weights, work.partners
+    index_of_row, pair_row = frozen.index_of_row, frozen.pair_row
+    pair_orders, pair_weights = frozen.pair_orders, frozen.pair_weights
+    slow_scale, fast_scale = scale[SLOW_SUM], scale[FAST_SUM]
+    first = frozen.pair_start[row]
+    for at in range(first, min(frozen.pair_start[row + 1], first + depth)):
+        product = index_of_row[pair_row[at]]
+        if not seen[product]:
+            seen[product] = True
+            partners[count] = product
+            count += 1
+        common[product] += pair_orders[at]
+        weights[product, 0] += pair_weights[at, 0]
+        weights[product, 1] += pair_weights[at, 1] * slow_scale
+        weights[product, 2] += pair_weights[at, 2] * fast_scale
+    return count
 
 
 @kernel
-def add_together(found: int, seed: int, weight: float, frozen: Frozen, fresh: Fresh, extras: Extras, work: Work) -> int:
-    """Add what is bought together with a seed."""
-    partners = gather_partners(seed, frozen, fresh, extras, work)
+def gather_extras(seed: int, extras: Extras, scale: FloatVector, work: Work) -> None:
+    """Add what the snapshot counts for partners that only the tail brought up."""
+    seen, common, weights = work.seen, work.common, work.weights
+    if extras.span[seed, 0] == -2:
+        return
+    for at in range(extras.span[seed, 1], extras.span[seed, 1] + extras.span[seed, 2]):
+        product = extras.product[at]
+        if seen[product]:
+            common[product] += extras.orders[at]
+            weights[product, 0] += extras.weights[at, 0]
+            weights[product, 1] += extras.weights[at, 1] * scale[SLOW_SUM]
+            weights[product, 2] += extras.weights[at, 2] * scale[FAST_SUM]
+
+
+@kernel
+def add_together(
+    found: int, seed: int, weight: float, depth: int, frozen: Frozen, fresh: Fresh, extras: Extras, work: Work
+) -> int:
+    """Add what is bought together with a seed; the strongest suggestion of a product gives its reason."""
+    row = row_of(frozen.row_of_index, seed)
+    count = gather_fresh(seed, fresh, work)
+    if row >= 0:
+        count = gather_kept(row, count, depth, frozen, fresh.scale, work)
+    if fresh.head[seed] >= 0 and seed < len(extras.span):
+        gather_extras(seed, extras, fresh.scale, work)
+    seen, common, weights, partners = work.seen, work.common, work.weights, work.partners
+    skip, listed, found_products = work.skip, work.listed, work.found
+    total, best, because, evidence = work.score, work.best, work.because, work.orders
     totals, tuning, orders = fresh.totals, fresh.tuning, fresh.state[SHOP_ORDERS]
     own = int(totals[seed, ORDERS])
-    for at in range(partners):
-        product = work.partners[at]
-        common = work.common[product]
-        if not work.skip[product] and is_significant(common, own, int(totals[product, ORDERS]), orders, tuning):
-            score = pair_score(
-                work.weights[product, 0],
-                work.weights[product, 1],
-                work.weights[product, 2],
-                totals[seed, RAW_NORM : FAST_NORM + 1],
-                totals[product, RAW_NORM : FAST_NORM + 1],
-                tuning,
-            )
-            found = add_score(work, found, TOGETHER, product, seed, weight * score, common)
-        work.seen[product] = False
-        work.common[product] = 0
-        work.weights[product, :] = 0.0
+    norms = work.norms
+    for column in range(3):
+        norms[column] = totals[seed, RAW_NORM + column] * totals[seed, RAW_NORM + column]
+    for at in range(count):
+        product = partners[at]
+        if not skip[product] and is_significant(common[product], own, int(totals[product, ORDERS]), orders, tuning):
+            raw, slow, fast = weights[product, 0], weights[product, 1], weights[product, 2]
+            score = weight * pair_score(raw, slow, fast, norms, totals, product, RAW_NORM, tuning)
+            if not listed[product]:
+                listed[product] = True
+                found_products[found] = product
+                found += 1
+            total[product, TOGETHER] += score
+            if score > best[product, TOGETHER]:
+                best[product, TOGETHER] = score
+                because[product, TOGETHER] = seed
+                evidence[product] = common[product]
+        seen[product] = False
+        common[product] = 0
+        weights[product, 0] = 0.0
+        weights[product, 1] = 0.0
+        weights[product, 2] = 0.0
     return found
 
 
@@ -187,6 +205,7 @@ def add_list(
     found: int,
     seed: int,
     weight: float,
+    depth: int,
     frozen: Frozen,
     start: CountVector,
     rows: IntVector,
@@ -194,24 +213,38 @@ def add_list(
     work: Work,
 ) -> int:
     """Add a seed's list of neighbours from the snapshot."""
-    row = row_of(frozen, seed)
-    if row >= 0:
-        for at in range(start[row], start[row + 1]):
-            product = frozen.index_of_row[rows[at]]
-            if not work.skip[product]:
-                found = add_score(work, found, ALIKE, product, seed, weight * float(scores[at]), 0)
+    row = row_of(frozen.row_of_index, seed)
+    if row < 0:
+        return found
+    index_of_row, skip, listed, found_products = frozen.index_of_row, work.skip, work.listed, work.found
+    total, best, because = work.score, work.best, work.because
+    for at in range(start[row], min(start[row + 1], start[row] + depth)):
+        product = index_of_row[rows[at]]
+        if skip[product]:
+            continue
+        score = weight * float(scores[at])
+        if not listed[product]:
+            listed[product] = True
+            found_products[found] = product
+            found += 1
+        total[product, ALIKE] += score
+        if score > best[product, ALIKE]:
+            best[product, ALIKE] = score
+            because[product, ALIKE] = seed
     return found
 
 
 @kernel
 def clear(work: Work, found: int, seeds: IntVector) -> None:
     """Leave the scratch as it was."""
+    listed, total, best, orders, products = work.listed, work.score, work.best, work.orders, work.found
     for at in range(found):
-        product = work.found[at]
-        work.listed[product] = False
-        work.score[product, :] = 0.0
-        work.best[product, :] = 0.0
-        work.orders[product] = 0
+        product = products[at]
+        listed[product] = False
+        for column in range(2):
+            total[product, column] = 0.0
+            best[product, column] = 0.0
+        orders[product] = 0
     for seed in seeds:
         work.skip[seed] = False
 
@@ -221,6 +254,7 @@ def rank_together(
     seeds: IntVector,
     weights: FloatVector,
     limit: int,
+    depth: int,
     frozen: Frozen,
     fresh: Fresh,
     extras: Extras,
@@ -236,12 +270,13 @@ def rank_together(
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
-        found = add_together(found, seeds[at], weights[at], frozen, fresh, extras, work)
+        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
+    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
     count = 0
     for at in range(found):
-        product = work.found[at]
-        score = work.score[product, TOGETHER]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(frozen, product))
+        product = found_products[at]
+        score = total[product, TOGETHER]
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
     for at in range(count):
         product, seed = products[at], work.because[products[at], TOGETHER]
         because[at] = seed
@@ -257,6 +292,7 @@ def rank_lists(
     seeds: IntVector,
     weights: FloatVector,
     limit: int,
+    depth: int,
     frozen: Frozen,
     start: CountVector,
     rows: IntVector,
@@ -271,12 +307,13 @@ def rank_lists(
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
-        found = add_list(found, seeds[at], weights[at], frozen, start, rows, scores_of, work)
+        found = add_list(found, seeds[at], weights[at], depth, frozen, start, rows, scores_of, work)
+    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
     count = 0
     for at in range(found):
-        product = work.found[at]
-        score = work.score[product, ALIKE]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(frozen, product))
+        product = found_products[at]
+        score = total[product, ALIKE]
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
     for at in range(count):
         because[at] = work.because[products[at], ALIKE]
     clear(work, found, seeds)
@@ -288,6 +325,7 @@ def rank_for_person(
     seeds: IntVector,
     weights: FloatVector,
     limit: int,
+    depth: int,
     favourites: IntVector,
     blend: FloatVector,
     frozen: Frozen,
@@ -310,29 +348,32 @@ def rank_for_person(
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
-        found = add_together(found, seeds[at], weights[at], frozen, fresh, extras, work)
-        found = add_list(found, seeds[at], weights[at], frozen, start, rows, scores_of, work)
+        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
+        found = add_list(found, seeds[at], weights[at], depth, frozen, start, rows, scores_of, work)
     for product in favourites:
-        if not work.skip[product]:
-            found = add_score(work, found, ALIKE, product, -1, 0.0, 0)
+        if not work.skip[product] and not work.listed[product]:
+            work.listed[product] = True
+            work.found[found] = product
+            found += 1
+    row_of_index, found_products, total, totals = frozen.row_of_index, work.found, work.score, fresh.totals
     most_together, most_alike, most_wanted = 0.0, 0.0, 0.0
     for at in range(found):
-        product = work.found[at]
-        most_together = max(most_together, work.score[product, TOGETHER])
-        most_alike = max(most_alike, work.score[product, ALIKE])
-        most_wanted = max(most_wanted, fresh.totals[product, LEVEL])
+        product = found_products[at]
+        most_together = max(most_together, total[product, TOGETHER])
+        most_alike = max(most_alike, total[product, ALIKE])
+        most_wanted = max(most_wanted, totals[product, LEVEL])
     together = blend[0] / most_together if most_together > 0.0 else 0.0
     alike = blend[1] / most_alike if most_alike > 0.0 else 0.0
     wanted = blend[2] / most_wanted if most_wanted > 0.0 else 0.0
     count = 0
     for at in range(found):
-        product = work.found[at]
+        product = found_products[at]
         score = (
-            together * work.score[product, TOGETHER]
-            + alike * work.score[product, ALIKE]
-            + wanted * max(fresh.totals[product, LEVEL], 0.0)
+            together * total[product, TOGETHER]
+            + alike * total[product, ALIKE]
+            + wanted * max(totals[product, LEVEL], 0.0)
         )
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(frozen, product))
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
     for at in range(count):
         product = products[at]
         by_orders, by_likeness = together * work.best[product, TOGETHER], alike * work.best[product, ALIKE]
@@ -374,22 +415,22 @@ def rank_wanted(
         rising: 0 ranks by level; else the usual share of the recent weight, and rows rank by how far they are above.
         rows: the snapshot's list; node_of: (capacity,) the category of each product by product_index.
     """
-    totals, ties = fresh.totals, work.partners
-    count, listed = 0, len(rows)
+    totals, ties, touched, row_of_index = fresh.totals, work.partners, fresh.touched, frozen.row_of_index
+    count, listed, index_of_row, is_listed = 0, len(rows), frozen.index_of_row, work.listed
     for at in range(listed + fresh.state[TOUCHED]):
-        product = frozen.index_of_row[rows[at]] if at < listed else fresh.touched[at - listed]
+        product = index_of_row[rows[at]] if at < listed else touched[at - listed]
         if at < listed:
-            work.listed[product] = True
-        elif work.listed[product] or not is_within(node_parent, node_of[product], category):
+            is_listed[product] = True
+        elif is_listed[product] or not is_within(node_parent, node_of[product], category):
             continue
         score = totals[product, LEVEL] / (UNIT * ONE)
         if rising > 0.0:
             usual = score * rising
             score = (totals[product, RECENT] / (UNIT * ONE) - usual) / math.sqrt(max(usual, 0.0) + 1.0)
         if score > 0.0:
-            count = insert_ranked(scores, products, ties, count, limit, score, product, tie_of(frozen, product))
+            count = insert_ranked(scores, products, ties, count, limit, score, product, tie_of(row_of_index, product))
     for at in range(listed):
-        work.listed[frozen.index_of_row[rows[at]]] = False
+        is_listed[index_of_row[rows[at]]] = False
     for at in range(count):
         common[at] = int(totals[products[at], ORDERS])
     return count

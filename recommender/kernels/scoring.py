@@ -9,6 +9,9 @@ Source: the generalised cosine of Aiolli, "Efficient top-n recommendation for ve
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import FloatVector, IntVector
 from recommender.decay import ONE
@@ -17,6 +20,7 @@ from recommender.kernels import row_kernel
 # The columns of `tuning`, the parameters of the score.
 SHRINK, WEIGHT_RAW, WEIGHT_SLOW, WEIGHT_FAST, Z_MIN, COMMON_MIN, UNTESTED_ORDERS = range(7)
 
+Matrix = NDArray[Any]
 _UNIT = 1.0 / ONE  # a power of two: exact
 
 
@@ -29,13 +33,18 @@ def norm(total: float, shrink: float) -> float:
 
 @row_kernel
 def pair_score(
-    raw: float, slow: float, fast: float, seed: FloatVector, partner: FloatVector, tuning: FloatVector
+    raw: float, slow: float, fast: float, seed: FloatVector, norms: Matrix, partner: int, at: int, tuning: FloatVector
 ) -> float:
-    """How strongly a seed suggests a partner; sums are fixed-point; norms are (raw, slow, fast), (3,)."""
+    """How strongly a seed suggests a partner.
+
+    Args:
+        raw, slow, fast: the pair's fixed-point sums; seed: (3,) its norms, squared; norms: (products, …) those of all,
+        from column `at` on.
+    """
     return float(
-        tuning[WEIGHT_RAW] * (raw * _UNIT / (seed[0] * seed[0] * partner[0]))
-        + tuning[WEIGHT_SLOW] * (slow * _UNIT / (seed[1] * seed[1] * partner[1]))
-        + tuning[WEIGHT_FAST] * (fast * _UNIT / (seed[2] * seed[2] * partner[2]))
+        tuning[WEIGHT_RAW] * (raw * _UNIT / (seed[0] * norms[partner, at]))
+        + tuning[WEIGHT_SLOW] * (slow * _UNIT / (seed[1] * norms[partner, at + 1]))
+        + tuning[WEIGHT_FAST] * (fast * _UNIT / (seed[2] * norms[partner, at + 2]))
     )
 
 

@@ -186,8 +186,8 @@ def _neighbours(
         count, row = np.zeros(last - first, np.int32), np.zeros((last - first, kept), np.int32)
         score = np.zeros((last - first, kept), np.float64)
         vectors = (words.start, words.word, words.weight, words.having_start, words.having, words.having_weight)
-        columns: tuple[Any, ...] = (*vectors, words.length, *shared, *contexts.columns)
-        rank_similar(first, last, *columns, tuning, count, row, score)
+        arguments: list[Any] = [*vectors, words.length, *shared, *contexts.columns, tuning, count, row, score]
+        rank_similar(first, last, *arguments)
         held = np.arange(kept) < count[:, None]
         return count, row[held], score[held]
 
