@@ -40,7 +40,10 @@ def shelves(draw: st.DrawFn) -> PlainShelf:
         )
         for n in range(size)
     ]
-    return PlainShelf(products, deleted=draw(some_ids))
+    shelf = PlainShelf(products, deleted=draw(some_ids))
+    for product_id in IDS:  # the index knows more products than the shelf does
+        shelf.index.add(product_id)
+    return shelf
 
 
 offers = st.fixed_dictionaries(
