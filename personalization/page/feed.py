@@ -62,7 +62,8 @@ def rank(
         profile: what is known of whoever asks; without one, or where they refused, nothing of it is used.
         taken: product_index of what other rows of the page show already.
 
-    Cost: about 65 µs for ten, 120 µs where seeds come from a full history, of a hundred candidates, besides the models' own time.
+    Cost: about 65 µs for ten of a hundred candidates, 120 µs where seeds come from a full history, besides the
+    models' own time.
     """
     asking = Asking(request, placement, profile, shelf, models)
     limit = placement.limit if request.limit is None else request.limit
