@@ -216,10 +216,10 @@ class _Run:
         place = f"{self._source.name}, row {row} ({mark})"
         if place in self._places:
             return
-        self._places.add(place)
         if self._letters_kept >= LETTERS_MAX:
             self._tally.noticed["refused rows not kept as dead letters"] += 1
             return
+        self._places.add(place)
         self._letters_kept += 1
         self._letters.append(
             DeadLetter(

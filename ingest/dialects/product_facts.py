@@ -56,6 +56,7 @@ class ProductFacts:
         self._category_of = category_of
         self._titles_expected = titles_expected
         self._products: dict[ProductId, _Seen] = {}
+        self._mentioned: dict[ProductId, datetime] = {}
 
     def __contains__(self, product_id: object) -> bool:
         return product_id in self._products
@@ -88,6 +89,10 @@ class ProductFacts:
         if category:
             seen.category = category
 
+    def mentioned(self, product_id: ProductId, at: datetime) -> None:
+        """A line that costs nothing: what it calls the product is often a note. It says no more than that it exists."""
+        self._mentioned.setdefault(product_id, at)
+
     def looked_at(
         self,
         product_id: ProductId,
@@ -115,6 +120,9 @@ class ProductFacts:
         Args:
             noticed: counts products with several titles, and those left out for want of a usable one.
         """
+        for product_id, at in self._mentioned.items():
+            if product_id not in self._products:
+                self._products[product_id] = _Seen(at)
         for product_id, seen in self._products.items():
             titles = _tidied(seen.sold_titles) or _tidied(seen.titles)
             if len(titles) > 1:
