@@ -282,7 +282,9 @@ class EmbeddedProjector:
 
     def _fold_batch(self, connection: sqlite3.Connection, batch: list[Recorded]) -> None:
         def load(projection: str, keys: Collection[str]) -> dict[str, bytes]:
-            return self._store.load_within(connection, projection, keys)
+            # What this transaction has removed is still in the table until its end: it must not come back.
+            wanted = [key for key in keys if (projection, key) not in self._pending]
+            return self._store.load_within(connection, projection, wanted)
 
         def cached(place: Place) -> Any:
             return self._pending[place] if place in self._pending else self.cache.get(place)

@@ -1,0 +1,19 @@
+"""`dangol …`: the command line."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import click
+
+from serving.commands import import_, log, people, products, server, training
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("dangol"), prog_name="dangol")
+def main() -> None:
+    """A shop's memory: clickstream and orders in, recommendations out."""
+
+
+for module in (import_, products, training, server, log, people):
+    module.add_commands(main)

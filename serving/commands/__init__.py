@@ -1,0 +1,1 @@
+"""The commands of `dangol`, a file for each thing they are about."""

@@ -1,0 +1,104 @@
+"""What every command shares: its options, how it prints a result, how it fails."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ingest.vocabulary.errors import DangolError
+
+DEFAULT_FOLDER = "./dangol-data"
+Params = ParamSpec("Params")
+
+
+class Options(NamedTuple):
+    """The options of every command."""
+
+    folder: Path
+    configuration: Path | None
+    as_json: bool
+
+    def show(self, result: object, text: str | None = None) -> None:
+        """Print a result: as JSON if asked, else as text for people."""
+        if self.as_json or text is None:
+            encoded = msgspec.json.encode(result, order="deterministic")
+            click.echo(msgspec.json.format(encoded).decode())
+        else:
+            click.echo(text)
+
+    def progress(self) -> Progress:
+        """A progress bar on the error stream; silent where nobody watches."""
+        console = Console(stderr=True)
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+
+def command(group: click.Group, name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of a group with the shared options; what goes wrong is one clear line and exit status 1."""
+
+    def register(function: Callable[..., None]) -> click.Command:
+        @click.option(
+            "--data",
+            "folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DEFAULT_FOLDER,
+            envvar="DANGOL_DATA",
+            show_default=True,
+            show_envvar=True,
+            help="The data folder.",
+        )
+        @click.option(
+            "--config",
+            "configuration",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The configuration.  [default: dangol.toml in the data folder]",
+        )
+        @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+        @functools.wraps(function)
+        def run(folder: Path, configuration: Path | None, as_json: bool, **arguments: Any) -> None:
+            with failing_clearly():
+                function(Options(folder, configuration, as_json), **arguments)
+
+        return group.command(name, **settings)(run)
+
+    return register
+
+
+class failing_clearly:  # noqa: N801 - reads as a statement
+    """Turns our errors, and the machine's, into one line and exit status 1."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, DangolError):
+            where = f" (at {error.pointer})" if error.pointer else ""
+            fail(f"{error.message}{where}")
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if isinstance(error, OSError):
+            fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        if isinstance(error, KeyboardInterrupt):
+            fail("interrupted; running the same command again continues")
+
+
+def fail(message: str) -> None:
+    """One clear line on the error stream, exit status 1."""
+    click.echo(f"dangol: {message}", err=True)
+    sys.exit(1)

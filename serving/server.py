@@ -1,0 +1,61 @@
+"""`dangol serve`: granian in front of the application, one worker process with several threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from ingest.vocabulary.errors import ConfigurationError
+from serving.access import AccessKeys, is_loopback
+from serving.configuration import load_configuration
+from serving.folder import CONFIGURATION_FILE, ServerLock, require_folder
+from serving.wiring import CONFIGURATION_VARIABLE, FOLDER_VARIABLE
+
+BACKLOG = 1_024
+WORKER_KILL_S = 20  # what a worker may take to write its queues when it is told to stop
+
+
+def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        ConfigurationError: the folder, the configuration or the address cannot be used.
+        FolderInUse: another server holds the folder.
+    """
+    require_folder(folder)
+    path = configuration_path or folder / CONFIGURATION_FILE
+    configuration = load_configuration(path, required=configuration_path is not None)
+    if not is_loopback(host) and not AccessKeys(folder).configured():
+        raise ConfigurationError(
+            f"no API keys are configured, so {host} would let anybody in: make one with `dangol keys create --secret`, "
+            "or listen on 127.0.0.1"
+        )
+    lock = ServerLock(folder)
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    if configuration_path is not None:
+        os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
+    server = Granian(
+        "serving.wiring:served_application",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=configuration.serving.threads,
+        backlog=BACKLOG,
+        backpressure=configuration.serving.threads * 4,
+        workers_kill_timeout=WORKER_KILL_S,
+        log_level=LogLevels.error,
+        respawn_failed_workers=True,
+        process_name="dangol",
+    )
+    click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
+    try:
+        server.serve()
+    finally:
+        lock.release()

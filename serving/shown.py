@@ -1,0 +1,72 @@
+"""What was shown becomes a fact, off the request path.
+
+Answers put their `RankingShown` into a bounded queue; a thread appends what has gathered with one group commit. A
+crash may lose the last moments of them, an overflow is counted, an orderly shutdown loses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from ingest.vocabulary.errors import DangolError
+from ingest.vocabulary.events import RankingShown
+from ingest.vocabulary.ports import EventLog
+
+QUEUE_MAX = 20_000  # ten seconds of a busy process; beyond it the log is down and memory matters more
+BATCH_MAX = 500
+GATHER_S = 0.05  # half of what a crash may lose
+
+_log = structlog.get_logger(__name__)
+
+
+class ShownLists:
+    """The queue and its thread. `put` never waits."""
+
+    def __init__(self, log: EventLog, *, on_dropped: Callable[[int], None], on_written: Callable[[int], None]) -> None:
+        self._log = log
+        self._queue: deque[RankingShown] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._on_dropped, self._on_written = on_dropped, on_written
+        self._thread = threading.Thread(target=self._run, name="shown lists", daemon=True)
+        self._thread.start()
+
+    def put(self, shown: RankingShown) -> None:
+        """Queue a shown list; if the queue is full it is dropped and counted."""
+        if len(self._queue) >= QUEUE_MAX:
+            self._on_dropped(1)
+            return
+        self._queue.append(shown)
+
+    def close(self) -> None:
+        """Write what is queued and stop."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            last_round = self._closing
+            while self._queue:
+                if not self._write():
+                    break
+            if last_round:
+                if self._queue:
+                    self._on_dropped(len(self._queue))
+                return
+            self._wake.wait(GATHER_S)
+
+    def _write(self) -> bool:
+        batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
+        try:
+            self._log.append(batch, once=False)
+        except DangolError as error:
+            _log.warning("shown lists wait for the log", waiting=len(self._queue) + len(batch), reason=error.message)
+            self._queue.extendleft(reversed(batch))
+            return False
+        self._on_written(len(batch))
+        return True

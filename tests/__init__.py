@@ -1,0 +1,1 @@
+"""What proves that Dangol does what it says."""
