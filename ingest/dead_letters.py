@@ -7,6 +7,7 @@ letters that mention one of its ids or its contact data.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -26,6 +27,7 @@ CREATE TABLE dead_letters (letter INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEG
 DEAD_LETTERS_MAX = 100_000  # beyond it something is wrong with the sender, and more letters help nobody
 DETAIL_LENGTH_MAX = 500
 MENTION_LENGTH_MIN = 3  # shorter ids match too much by chance; they are matched as whole values only
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/]))")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +127,7 @@ class DeadLetters:
         found = [letter.letter for letter in self.all() if any(_mentions(letter, each) for each in wanted)]
         if found:
             self.remove(found)
+            self._file.checkpoint()  # nor may the write-ahead log still hold them
         return len(found)
 
     def _seal(self, letter: DeadLetter) -> bytes:
@@ -155,6 +158,12 @@ def count_within(connection: sqlite3.Connection) -> int:
 
 
 def _mentions(letter: DeadLetter, mention: str) -> bool:
-    if len(mention) >= MENTION_LENGTH_MIN:
-        return mention in letter.payload or mention in letter.detail
-    return f'"{mention}"' in letter.payload
+    """Whether a letter names a person: in its payload, however JSON may spell it there, or in its reason."""
+    texts = (letter.payload, _ESCAPE.sub(_character, letter.payload), letter.detail)
+    if len(mention) < MENTION_LENGTH_MIN:
+        return any(f"{quote}{mention}{quote}" in text for text in texts for quote in "\"'")
+    return any(mention in text for text in texts)
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else escape[2]
