@@ -78,7 +78,7 @@ class Engine:
         self.ledger = ImportLedger(self.file)
         self.projections = (CatalogueProjection(), ProfileProjection(), TailProjection())
         if self.store.positions() != self.log.ends():  # a replay was cut off: finish it
-            rebuild(self.file, self.log, self.store, self.projections)
+            rebuild(self.log, self.store, self.projections)
         self.projector = EmbeddedProjector(self.log, self.store, self.projections, set_aside=self._set_aside)
         self.projector.on_others.append(self.keyring.forget_cached)
         self.file.before_group.append(self.projector.begin)
@@ -211,7 +211,7 @@ class Engine:
         lock = server_lock(self.folder)
         try:
             self.store.clear()
-            return rebuild(self.file, self.log, self.store, self.projections, progress)
+            return rebuild(self.log, self.store, self.projections, progress)
         finally:
             lock.release()
 
