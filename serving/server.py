@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from ingest.vocabulary.errors import ConfigurationError
 from serving.access import AccessKeys, is_loopback
 from serving.configuration import load_configuration
-from serving.folder import CONFIGURATION_FILE, ServerLock, require_folder
+from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
 from serving.wiring import CONFIGURATION_VARIABLE, FOLDER_VARIABLE
 
 BACKLOG = 1_024
@@ -35,7 +35,7 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
             f"no API keys are configured, so {host} would let anybody in: make one with `dangol keys create --secret`, "
             "or listen on 127.0.0.1"
         )
-    lock = ServerLock(folder)
+    lock = server_lock(folder)
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     if configuration_path is not None:
         os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())

@@ -43,7 +43,7 @@ from recommender.training import Trained, train
 from serving.access import AccessKeys
 from serving.background import DETERMINISTIC_ENVIRONMENT, POLL_S, Loop, TrainingProcess
 from serving.configuration import Configuration, load_configuration
-from serving.folder import CONFIGURATION_FILE, ServerLock, make_folder, require_folder
+from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 from serving.metrics import Metrics
 from serving.moment import FROM_THE_START, Moment
 from serving.people import People
@@ -80,6 +80,7 @@ class Engine:
         if self.store.positions() != self.log.ends():  # a replay was cut off: finish it
             rebuild(self.file, self.log, self.store, self.projections)
         self.projector = EmbeddedProjector(self.log, self.store, self.projections, set_aside=self._set_aside)
+        self.projector.on_others.append(self.keyring.forget_cached)
         self.file.before_group.append(self.projector.begin)
         self.file.before_commit.append(self.projector.fold_within)
         self.file.after_group.append(self.projector.finish)
@@ -147,13 +148,17 @@ class Engine:
         self, *, until: datetime | None = None, progress: Callable[[str, float], None] = lambda _, __: None
     ) -> Trained:
         """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use."""
-        cut = self.store.positions()
-        trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
-        if until is None:
-            self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
-            self.drop_unneeded_segments()
-        else:
-            self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+        lock = training_lock(self.folder)
+        try:
+            cut = self.store.positions()
+            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
+            if until is None:
+                self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
+                self.drop_unneeded_segments()
+            else:
+                self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+        finally:
+            lock.release()
         return trained
 
     def recommendations_at(self, moment: datetime | None) -> Recommendations:
@@ -203,7 +208,7 @@ class Engine:
         """Rebuild every state, or compare them with what the log comes to."""
         if verify:
             return compare(self.log, self.store, self.projections, needed=self.is_needed, progress=progress)
-        lock = ServerLock(self.folder)
+        lock = server_lock(self.folder)
         try:
             self.store.clear()
             return rebuild(self.file, self.log, self.store, self.projections, progress)
@@ -325,6 +330,8 @@ class Worker:
             Loop("refresh", self._refresh, every_s=POLL_S),
         ]
         if every_minutes:
+            if engine.answers.moment.publication is None:
+                self._train()
             self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
 
     def close(self) -> None:
@@ -340,7 +347,8 @@ class Worker:
 
     def _train(self) -> None:
         publication = self._engine.answers.moment.publication
-        if publication is None or publication.cut != self._engine.store.positions():
+        learnt = FROM_THE_START if publication is None else publication.cut
+        if learnt != self._engine.store.positions():
             self._training.start()
 
 
