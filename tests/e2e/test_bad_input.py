@@ -134,7 +134,10 @@ def test_a_bad_event_is_refused_with_its_reason_and_spoils_no_other(service: Ser
 
 
 def test_an_event_from_the_future_is_refused_and_a_phone_s_wrong_clock_is_not(service: Service) -> None:
-    assert refused(service, view("f-1", "mug-1", anonymous_id="a", occurred_at=hence(minutes=10)))["code"] == "future_dated"
+    assert (
+        refused(service, view("f-1", "mug-1", anonymous_id="a", occurred_at=hence(minutes=10)))["code"]
+        == "future_dated"
+    )
     assert service.tell(view("f-2", "mug-1", anonymous_id="a", occurred_at=hence(minutes=3))) == ["accepted"]
     assert service.tell(view("f-3", "mug-1", anonymous_id="a", occurred_at="1971-01-01T00:00:00Z")) == ["accepted"]
 
