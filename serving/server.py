@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import click
 from granian import Granian
@@ -45,9 +46,17 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
         lock.release()
 
 
-def http_server(application: str, serving: Serving, *, host: str, port: int) -> Granian:
+class HttpServer(Protocol):
+    """What granian's server is to us; its own class is chosen at run time."""
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        ...
+
+
+def http_server(application: str, serving: Serving, *, host: str, port: int) -> HttpServer:
     """The HTTP server in front of an application factory: one worker process, so many threads as are configured."""
-    return Granian(
+    server: HttpServer = Granian(
         application,
         factory=True,
         address=host,
@@ -62,3 +71,4 @@ def http_server(application: str, serving: Serving, *, host: str, port: int) -> 
         respawn_failed_workers=True,
         process_name="dangol",
     )
+    return server
