@@ -17,16 +17,14 @@ from ingest.vocabulary.events import (
     Event,
     OrderCompleted,
     PriceChanged,
-    ProductAdded,
     ProductDeleted,
     ProductUpserted,
-    ProductViewed,
     Recorded,
     StockChanged,
 )
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ports import StateStore
-from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, AttributeValue, Product
+from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, Product
 from ingest.vocabulary.ranking import IntVector, ProductIndex
 
 PROJECTION = "product"
@@ -104,12 +102,15 @@ def evolve_entry(entry: CatalogueEntry | None, event: Event) -> CatalogueEntry |
 class CatalogueView:
     """The catalogue as columns by product_index, kept up to date by the commits it follows.
 
+    A product that was ordered but never stated by the shop is on the shelf too, without a title: the shop may keep its
+    catalogue elsewhere. Rows beyond what is known are not listed.
+
     Attributes:
         index: product ids and their row numbers.
-        sellable: whether a shopper can order it now; products never stated count as sellable.
-        listed: whether the shop has not deleted it.
+        sellable: whether a shopper can order it now.
+        listed: whether it was stated or ordered, and not deleted.
         price: what a shopper pays now; NaN where unknown.
-        brand, group: codes of brand and item group, -1 where unknown.
+        brand, item_group, category: codes of brand, group of variants and full category path, -1 where unknown.
         ancestors: (n, CATEGORY_DEPTH_MAX) codes of the category nodes from root to leaf, -1 beyond the leaf.
         version: rises with every change.
     """
@@ -118,15 +119,17 @@ class CatalogueView:
         self.index = ProductIndex()
         self.version = 0
         self.sellable: NDArray[np.bool_] = np.ones(_FIRST_ROWS, dtype=np.bool_)
-        self.listed: NDArray[np.bool_] = np.ones(_FIRST_ROWS, dtype=np.bool_)
+        self.listed: NDArray[np.bool_] = np.zeros(_FIRST_ROWS, dtype=np.bool_)
         self.price: NDArray[np.float64] = np.full(_FIRST_ROWS, np.nan)
         self.brand: IntVector = np.full(_FIRST_ROWS, NO_CODE, dtype=np.int32)
-        self.group: IntVector = np.full(_FIRST_ROWS, NO_CODE, dtype=np.int32)
+        self.item_group: IntVector = np.full(_FIRST_ROWS, NO_CODE, dtype=np.int32)
+        self.category: IntVector = np.full(_FIRST_ROWS, NO_CODE, dtype=np.int32)
         self.ancestors: NDArray[np.int32] = np.full((_FIRST_ROWS, CATEGORY_DEPTH_MAX), NO_CODE, dtype=np.int32)
         self._entries: dict[int, CatalogueEntry] = {}
         self._brands = _Codes()
         self._groups = _Codes()
         self._nodes = _Codes()
+        self._paths: list[tuple[str, ...]] = []
         self._node_names: dict[str, list[int]] = {}
         self._lock = threading.Lock()
 
@@ -138,7 +141,7 @@ class CatalogueView:
                 self._put(decode(stored))
 
     def follow(self, batch: Sequence[Recorded]) -> None:
-        """Take committed facts into account; a product first heard of in an order or view gets a row as well."""
+        """Take committed facts into account."""
         with self._lock:
             for recorded in batch:
                 event = recorded.event
@@ -148,18 +151,30 @@ class CatalogueView:
                         entry = evolve_entry(None if row is None else self._entries.get(row), event)
                         assert entry is not None
                         self._put(entry)
-                    case ProductViewed(product_id=product_id) | ProductAdded(product_id=product_id):
-                        self._room_for(self.index.add(product_id))
                     case OrderCompleted(lines=lines):
                         for line in lines:
-                            self._room_for(self.index.add(line.product_id))
+                            self._hear_of(line.product_id)
+
+    def hear_of(self, product_ids: Iterable[ProductId]) -> None:
+        """Put products that were ordered on the shelf, whether or not the shop ever stated them."""
+        with self._lock:
+            for product_id in product_ids:
+                self._hear_of(product_id)
+
+    def find(self, product_id: ProductId) -> int | None:
+        """The row of a product, or None if it was never heard of."""
+        return self.index.find(product_id)
+
+    def product_id(self, product_index: int) -> ProductId:
+        """The id at a row."""
+        return self.index.product_id(product_index)
 
     def product(self, product_index: int) -> Product | None:
         """The product as last stated; None if the shop never stated it."""
         entry = self._entries.get(product_index)
         return None if entry is None else entry.product
 
-    def find(self, product_id: ProductId) -> Product | None:
+    def stated(self, product_id: ProductId) -> Product | None:
         """A product the shop has stated and not deleted."""
         row = self.index.find(product_id)
         entry = None if row is None else self._entries.get(row)
@@ -170,66 +185,101 @@ class CatalogueView:
         row = self.index.find(product_id)
         return row is not None and row in self._entries
 
-    def stated(self) -> Iterable[Product]:
-        """Every product that is not deleted, in the order they became known."""
-        return [entry.product for _, entry in sorted(self._entries.items()) if not entry.deleted]
+    def products(self) -> list[Product]:
+        """Every stated product that is not deleted, in the order they became known."""
+        with self._lock:
+            return [entry.product for _, entry in sorted(self._entries.items()) if not entry.deleted]
 
-    def category_codes(self, name: str) -> list[int]:
-        """The nodes a shopper may mean by a name, whatever its case and level, or by a path as in `Kitchen > Mugs`."""
-        return self._node_names.get(_folded(name), [])
+    def category_paths(self, category: str) -> list[tuple[str, ...]]:
+        """The categories a shopper may mean by a name at any level, or by a path as in `Kitchen > Mugs`, any case."""
+        return [self._paths[code] for code in self._codes(category)]
 
-    def category_path(self, product_index: int) -> tuple[str, ...]:
-        """The category of a product, from root to leaf."""
-        product = self.product(product_index)
-        return () if product is None else product.category
+    def brand_code(self, brand: str) -> int | None:
+        """The code of a brand, whatever its case, or None if no product has it."""
+        code = self._brands.find(_folded(brand))
+        return None if code == NO_CODE else code
 
-    def brand_code(self, name: str) -> int:
-        """The code of a brand, whatever its case; -1 if no product has it."""
-        return self._brands.find(_folded(name))
+    def in_category(self, category: str, products: IntVector) -> NDArray[np.bool_]:
+        """Which of these rows are in a category or below it, given a name at any level or a path, any case."""
+        codes = self._codes(category)
+        ancestors = self.ancestors[products]
+        inside: NDArray[np.bool_] = np.zeros(len(products), dtype=np.bool_)
+        for code in codes:
+            inside |= (ancestors == code).any(axis=1)
+        return inside
 
-    def attributes(self, product_index: int) -> dict[str, AttributeValue]:
-        """The attributes of a product."""
-        product = self.product(product_index)
-        return {} if product is None else product.attributes
+    def has_attribute(self, name: str, values: tuple[str, ...], products: IntVector) -> NDArray[np.bool_]:
+        """Which of these rows have the attribute with one of the values, compared as text, any case."""
+        wanted = {value.casefold() for value in values}
+        return np.fromiter((not wanted.isdisjoint(self._texts(row, name)) for row in products.tolist()), dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.index)
 
+    def _texts(self, row: int, name: str) -> Iterable[str]:
+        product = self.product(row)
+        value = None if product is None else product.attributes.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, list):
+            return [each.casefold() for each in value]
+        return (("true" if value else "false") if isinstance(value, bool) else str(value).casefold(),)
+
+    def _codes(self, category: str) -> list[int]:
+        return self._node_names.get(_folded(category), [])
+
+    def _hear_of(self, product_id: ProductId) -> None:
+        row = self._row(product_id)
+        if row not in self._entries:
+            self.listed[row] = True
+
+    def _row(self, product_id: ProductId) -> int:
+        """The row of a product; its columns are there before its number is."""
+        self._make_room(len(self.index) + 1)
+        row = self.index.add(product_id)
+        self._make_room(row + 1)  # others may add to the index as well
+        return row
+
     def _put(self, entry: CatalogueEntry) -> None:
         product = entry.product
-        row = self.index.add(product.product_id)
-        self._room_for(row)
+        row = self._row(product.product_id)
         self._entries[row] = entry
         self.sellable[row] = product.sellable
         self.listed[row] = not entry.deleted
         price = product.current_price
         self.price[row] = np.nan if price is None else float(price)
         self.brand[row] = NO_CODE if product.brand is None else self._brands.add(_folded(product.brand))
-        self.group[row] = NO_CODE if product.item_group_id is None else self._groups.add(product.item_group_id)
-        ancestors = [self._node(product.category[: depth + 1]) for depth in range(len(product.category))]
-        self.ancestors[row, : len(ancestors)] = ancestors[:CATEGORY_DEPTH_MAX]
+        self.item_group[row] = NO_CODE if product.item_group_id is None else self._groups.add(product.item_group_id)
+        path = product.category[:CATEGORY_DEPTH_MAX]
+        ancestors = [self._node(path[: depth + 1]) for depth in range(len(path))]
+        self.ancestors[row, : len(ancestors)] = ancestors
         self.ancestors[row, len(ancestors) :] = NO_CODE
+        self.category[row] = ancestors[-1] if ancestors else NO_CODE
         self.version += 1
 
     def _node(self, path: tuple[str, ...]) -> int:
         key = "\x1f".join(path)
         code = self._nodes.find(key)
         if code == NO_CODE:
+            self._paths.append(path)
             code = self._nodes.add(key)
             for name in {_folded(path[-1]), _folded(" > ".join(path))}:
                 self._node_names[name] = [*self._node_names.get(name, ()), code]
         return code
 
-    def _room_for(self, row: int) -> None:
-        if row < len(self.sellable):
+    def _make_room(self, rows: int) -> None:
+        if rows <= len(self.sellable):
             return
-        more = max(len(self.sellable), row + 1 - len(self.sellable))
+        more = max(len(self.sellable), rows - len(self.sellable))
         self.sellable = np.concatenate((self.sellable, np.ones(more, dtype=np.bool_)))
-        self.listed = np.concatenate((self.listed, np.ones(more, dtype=np.bool_)))
         self.price = np.concatenate((self.price, np.full(more, np.nan)))
-        self.brand = np.concatenate((self.brand, np.full(more, NO_CODE, dtype=np.int32)))
-        self.group = np.concatenate((self.group, np.full(more, NO_CODE, dtype=np.int32)))
-        self.ancestors = np.concatenate((self.ancestors, np.full((more, CATEGORY_DEPTH_MAX), NO_CODE, dtype=np.int32)))
+        no_codes = np.full(more, NO_CODE, dtype=np.int32)
+        self.brand = np.concatenate((self.brand, no_codes))
+        self.item_group = np.concatenate((self.item_group, no_codes))
+        self.category = np.concatenate((self.category, no_codes))
+        none = np.full((more, CATEGORY_DEPTH_MAX), NO_CODE, dtype=np.int32)
+        self.ancestors = np.concatenate((self.ancestors, none))
+        self.listed = np.concatenate((self.listed, np.zeros(more, dtype=np.bool_)))  # last: readers size by it
 
 
 class _Codes:

@@ -87,13 +87,14 @@ class Collector:
         return outcomes + self._collect_run(facts[start:], names[start:])
 
     def _collect_run(self, facts: Sequence[Incoming], names: Sequence[str | None]) -> list[Outcome]:
-        subjects = self._keyring.resolve(alias for fact in facts if (alias := _alias(fact)) is not None)
+        aliases = [_alias(fact) for fact in facts]
+        subjects = self._keyring.resolve(alias for alias in aliases if alias is not None)
         events: list[Event] = []
         orderers: dict[OrderId, Subject] = {}
         refused: dict[int, Outcome] = {}
         for index, fact in enumerate(facts):
             try:
-                event = self._prepare(fact, subjects, orderers)
+                event = self._prepare(fact, aliases[index], subjects, orderers)
             except MalformedEvent as error:
                 refused[index] = refusal(names[index], error)
             else:
@@ -106,12 +107,17 @@ class Collector:
             for index, name in enumerate(names)
         ]
 
-    def _prepare(self, fact: Incoming, subjects: Mapping[Alias, Subject], orderers: Mapping[OrderId, Subject]) -> Event:
+    def _prepare(
+        self,
+        fact: Incoming,
+        alias: Alias | None,
+        subjects: Mapping[Alias, Subject],
+        orderers: Mapping[OrderId, Subject],
+    ) -> Event:
         event = _at_a_credible_time(fact.event)
         if not isinstance(event, CustomerEvent):
             assert isinstance(event, CatalogueEvent)
             return event
-        alias = _alias(fact)
         if alias is not None:
             subject = subjects[alias]
             self._require_consent(event, subject)

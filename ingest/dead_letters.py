@@ -1,7 +1,7 @@
 """What could not be read or folded, kept with its reason until somebody mends it or throws it away.
 
-The payload is what the sender sent, so it may name people: it is sealed under a secret of the keyring, and erasing a
-customer removes the letters that mention one of its ids or its contact data.
+Payload and reason may name people: they are sealed under a secret of the keyring, and erasing a customer removes the
+letters that mention one of its ids or its contact data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ingest.vocabulary.errors import NotFound, Unavailable
 
 DEAD_LETTERS_SCHEMA = """
 CREATE TABLE dead_letters (letter INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, source TEXT NOT NULL,
-    code TEXT NOT NULL, detail TEXT NOT NULL, place TEXT NOT NULL, sealed BLOB NOT NULL)
+    code TEXT NOT NULL, place TEXT NOT NULL, sealed BLOB NOT NULL)
 """
 DEAD_LETTERS_MAX = 100_000  # beyond it something is wrong with the sender, and more letters help nobody
 DETAIL_LENGTH_MAX = 500
@@ -45,6 +45,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Contents(msgspec.Struct):
     payload: str
+    detail: str
     options: dict[str, str]
 
 
@@ -73,11 +74,8 @@ class DeadLetters:
                 code="dead_letters_full",
             )
         connection.executemany(
-            "INSERT INTO dead_letters (at_ms, source, code, detail, place, sealed) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (at_ms, letter.source, letter.code, letter.detail[:DETAIL_LENGTH_MAX], letter.place, self._seal(letter))
-                for letter in letters
-            ],
+            "INSERT INTO dead_letters (at_ms, source, code, place, sealed) VALUES (?, ?, ?, ?, ?)",
+            [(at_ms, letter.source, letter.code, letter.place, self._seal(letter)) for letter in letters],
         )
 
     def count(self) -> int:
@@ -87,10 +85,15 @@ class DeadLetters:
     def all(self, *, limit: int = DEAD_LETTERS_MAX) -> Iterable[DeadLetter]:
         """The letters, oldest first."""
         rows = self._file.reader().execute(
-            "SELECT letter, at_ms, source, code, detail, place, sealed FROM dead_letters ORDER BY letter LIMIT ?",
+            "SELECT letter, at_ms, source, code, place, sealed FROM dead_letters ORDER BY letter LIMIT ?",
             (limit,),
         )
         return [self._open(row) for row in rows.fetchall()]
+
+    def places(self, source: str) -> set[str]:
+        """Where the letters of a source stood."""
+        rows = self._file.reader().execute("SELECT place FROM dead_letters WHERE source = ?", (source,))
+        return {place for (place,) in rows}
 
     def get(self, letter: int) -> DeadLetter:
         """One letter.
@@ -101,7 +104,7 @@ class DeadLetters:
         row = (
             self._file.reader()
             .execute(
-                "SELECT letter, at_ms, source, code, detail, place, sealed FROM dead_letters WHERE letter = ?",
+                "SELECT letter, at_ms, source, code, place, sealed FROM dead_letters WHERE letter = ?",
                 (letter,),
             )
             .fetchone()
@@ -129,11 +132,11 @@ class DeadLetters:
 
     def _seal(self, letter: DeadLetter) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        contents = msgspec.msgpack.encode(_Contents(letter.payload, letter.options))
+        contents = msgspec.msgpack.encode(_Contents(letter.payload, letter.detail[:DETAIL_LENGTH_MAX], letter.options))
         return nonce + self._cipher.encrypt(nonce, contents, None)
 
-    def _open(self, row: tuple[int, int, str, str, str, str, bytes]) -> DeadLetter:
-        letter, at_ms, source, code, detail, place, sealed = row
+    def _open(self, row: tuple[int, int, str, str, str, bytes]) -> DeadLetter:
+        letter, at_ms, source, code, place, sealed = row
         opened = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
         contents = msgspec.msgpack.decode(opened, type=_Contents)
         return DeadLetter(
@@ -141,7 +144,7 @@ class DeadLetters:
             at=from_epoch_ms(at_ms),
             source=source,
             code=code,
-            detail=detail,
+            detail=contents.detail,
             place=place,
             payload=contents.payload,
             options=contents.options,

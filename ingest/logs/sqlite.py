@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ingest.embedded import SqliteFile
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.codec import decode_event, encode_event
-from ingest.vocabulary.events import Event, OrderCompleted, Recorded
+from ingest.vocabulary.events import Event, OrderCompleted, ProfileMerged, Recorded
 from ingest.vocabulary.ids import GENERATION, PARTITIONS, EventId, Position, partition_of
 
 LOG_SCHEMA = """
@@ -134,4 +134,4 @@ def _claim(event_id: EventId) -> bytes:
 
 
 def _kept_for_ever(event: Event) -> bool:
-    return event.imported or isinstance(event, OrderCompleted)
+    return event.imported or isinstance(event, OrderCompleted | ProfileMerged)

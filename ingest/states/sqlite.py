@@ -37,6 +37,12 @@ class SqliteStateStore:
             "SELECT key, value FROM states WHERE projection = ? ORDER BY key", (projection,)
         )
 
+    def count(self, projection: str) -> int:
+        """How many states a projection has."""
+        query = "SELECT count(*) FROM states WHERE projection = ?"
+        count: int = self._file.reader().execute(query, (projection,)).fetchone()[0]
+        return count
+
     def commit(self, changes: StateChanges, *, partition: int, before: int, after: int) -> None:
         """Keep `changes` (None removes) and move the partition's position from `before` to `after`.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -155,4 +155,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=False):
     degraded: tuple[Degradation, ...]
     experiment: Arm | None
     items: tuple[Item, ...]
-    explanation: dict[str, object] | msgspec.UnsetType = msgspec.UNSET
+    explanation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET

@@ -30,7 +30,7 @@ class Options(NamedTuple):
     def show(self, result: object, text: str | None = None) -> None:
         """Print a result: as JSON if asked, else as text for people."""
         if self.as_json or text is None:
-            encoded = msgspec.json.encode(result, decimal_format="string", order="sorted")
+            encoded = msgspec.json.encode(result, order="deterministic")
             click.echo(msgspec.json.format(encoded).decode())
         else:
             click.echo(text)

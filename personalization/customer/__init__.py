@@ -1,0 +1,1 @@
+"""What is known about one customer: the bounded profile, its one reducer, its projection."""

@@ -1,0 +1,1 @@
+"""What the shop wants on a page: placements, hard filters, strategies, rules, the ranked row with its reasons."""

@@ -1,0 +1,234 @@
+"""The strategies by name: where candidates come from, given who asks and what for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from ingest.vocabulary.clock import DAY_S
+from ingest.vocabulary.ids import ProductId
+from ingest.vocabulary.ranking import NOTHING, Candidates, ReasonKind, Seeds
+from personalization.customer.entries import newest_first
+from personalization.customer.profile import EMPTY, Profile
+from personalization.page.placements import Placement, SeedSource
+from personalization.page.request import RowRequest
+from personalization.page.shelf import CATEGORY_SEPARATOR, Models, Shelf
+
+seeds_max = 20  # models look up every seed; what comes later weighs next to nothing
+
+_DAY_MS = DAY_S * 1_000
+seed_half_life_ms = 30 * _DAY_MS  # interest of last month counts half
+buy_again_half_life_ms = 90 * _DAY_MS  # a season
+purchase_weight = 50  # an order, in the tenths of a view that recents weigh
+seed_rank_decay = 0.9  # the tenth product back weighs 0.39
+_WEIGHT_MIN = 1e-9  # weights stay above nothing however old they are
+
+
+class Offer(NamedTuple):
+    """Candidates of one strategy, and the category they were looked for in, if any."""
+
+    candidates: Candidates
+    category: str | None = None
+
+
+class Asking:
+    """Who asks for which row, and where the answer may come from. Seeds are worked out when first needed."""
+
+    def __init__(
+        self, request: RowRequest, placement: Placement, profile: Profile | None, shelf: Shelf, models: Models
+    ) -> None:
+        self.request, self.placement, self.shelf, self.models = request, placement, shelf, models
+        self.profile = profile if profile is not None and profile.personalized else EMPTY
+
+    @cached_property
+    def asked(self) -> tuple[int, ...]:
+        """The product_index of the products asked about."""
+        return tuple(_found(self.request.product_ids, self.shelf))
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """The products to start from: of the first source of the placement that has any."""
+        for source in self.placement.seeds:
+            seeds = _SEEDS[source](self)
+            if len(seeds.products):
+                return seeds
+        return NO_SEEDS
+
+    @cached_property
+    def seed_path(self) -> tuple[str, ...]:
+        """The category path of the first product asked about or started from that has one."""
+        for product_index in self.asked or self.seeds.products.tolist():
+            product = self.shelf.product(product_index)
+            if product is not None and product.category:
+                return product.category
+        return ()
+
+    def fallback_categories(self) -> Iterator[str | None]:
+        """Where popularity may fill the row: the category asked for, the asked product's, its parents', the shop."""
+        path = self.seed_path if self.asked else ()
+        inner = [CATEGORY_SEPARATOR.join(path[:depth]) for depth in range(len(path), 0, -1)]
+        wanted = [self.request.category, *inner] if self.request.category else inner
+        yield from dict.fromkeys(wanted)
+        yield None
+
+
+NO_SEEDS = Seeds(NOTHING, np.empty(0))
+NO_CANDIDATES = Candidates("popular", NOTHING, np.empty(0), NOTHING, np.empty(0, np.int64), np.empty(0))
+
+Strategy = Callable[[Asking, int], Offer]
+
+
+def bought_together(asking: Asking, limit: int) -> Offer:
+    """What is bought in one order with the seeds."""
+    return _from_seeds(asking.models.bought_together, asking, limit)
+
+
+def similar(asking: Asking, limit: int) -> Offer:
+    """What may stand in for the seeds."""
+    return _from_seeds(asking.models.similar, asking, limit)
+
+
+def other_styles(asking: Asking, limit: int) -> Offer:
+    """The seeds in other styles."""
+    return _from_seeds(asking.models.other_styles, asking, limit)
+
+
+def for_you(asking: Asking, limit: int) -> Offer:
+    """What suits the history of whoever asks."""
+    return _from_seeds(asking.models.for_you, asking, limit)
+
+
+def popular(asking: Asking, limit: int) -> Offer:
+    """What sells best, in the category asked for if there is one."""
+    category = asking.request.category or None
+    return Offer(asking.models.popular(category, limit), category)
+
+
+def trending(asking: Asking, limit: int) -> Offer:
+    """What sells better than it used to."""
+    return Offer(asking.models.trending(limit))
+
+
+def fallback_popular(asking: Asking, limit: int, category: str | None = None) -> Offer:
+    """What sells best, where nothing better is known."""
+    return Offer(asking.models.popular(category, limit)._replace(kind="fallback_popular"), category)
+
+
+def recently_viewed(asking: Asking, limit: int) -> Offer:
+    """What the customer looked at, newest first; not what was merely ordered, which is for `buy_again`."""
+    recents, purchased = asking.profile.recents, asking.profile.purchased
+    looked_at = (
+        product_id
+        for product_id in newest_first(recents)
+        if product_id not in purchased or purchased[product_id].at_ms < recents[product_id].at_ms
+    )
+    products = _found(islice(looked_at, limit), asking.shelf)
+    return _of_profile("recently_viewed", products, [1.0 / rank for rank in range(1, len(products) + 1)], None)
+
+
+def buy_again(asking: Asking, limit: int) -> Offer:
+    """What the customer buys: in many orders and lately."""
+    profile, shelf = asking.profile, asking.shelf
+    purchased = profile.purchased
+    counts = np.array([purchase.count for purchase in purchased.values()], np.int64)
+    ages_ms = profile.newest_ms - np.array([purchase.at_ms for purchase in purchased.values()], np.int64)
+    scores = counts * np.exp2(-ages_ms / buy_again_half_life_ms)
+    bought = list(purchased)
+    order = sorted(range(len(bought)), key=lambda row: (-scores[row], bought[row]))
+    rows = [row for row in order if shelf.find(bought[row]) is not None][:limit]
+    products = _found((bought[row] for row in rows), shelf)
+    return _of_profile("buy_again", products, scores[rows].tolist(), counts[rows].tolist())
+
+
+BY_NAME: Mapping[str, Strategy] = MappingProxyType(
+    {
+        "bought_together": bought_together,
+        "similar": similar,
+        "other_styles": other_styles,
+        "for_you": for_you,
+        "popular": popular,
+        "trending": trending,
+        "recently_viewed": recently_viewed,
+        "buy_again": buy_again,
+        "fallback_popular": fallback_popular,
+    }
+)
+
+
+def _from_seeds(model: Callable[[Seeds, int], Candidates], asking: Asking, limit: int) -> Offer:
+    return Offer(model(asking.seeds, limit) if len(asking.seeds.products) else NO_CANDIDATES)
+
+
+def _of_profile(kind: ReasonKind, products: list[int], scores: list[float], counts: list[int] | None) -> Offer:
+    size = len(products)
+    orders = np.zeros(size, np.int64) if counts is None else np.array(counts, np.int64)
+    because = np.full(size, -1, np.int32)
+    return Offer(Candidates(kind, np.array(products, np.int32), np.array(scores), because, orders, np.zeros(size)))
+
+
+def _asked_seeds(asking: Asking) -> Seeds:
+    return _ranked_seeds(asking.asked)
+
+
+def _cart_seeds(asking: Asking) -> Seeds:
+    cart = asking.profile.cart
+    return _ranked_seeds(_found(islice(newest_first(cart), seeds_max), asking.shelf))
+
+
+def _last_order_seeds(asking: Asking) -> Seeds:
+    order = asking.profile.last_order
+    if order is None:
+        return NO_SEEDS
+    paid = sorted(order.lines, key=lambda product_id: (-order.lines[product_id].amount_e4, product_id))
+    return _ranked_seeds(_found(paid[:seeds_max], asking.shelf))
+
+
+def _history_seeds(asking: Asking) -> Seeds:
+    """Recents, then what was bought before them; weight falls with rank, age and lack of interest."""
+    profile, find = asking.profile, asking.shelf.find
+    newest_ms = profile.newest_ms
+    weighed: list[tuple[float, ProductId, int]] = []
+    decay = 1.0
+    for product_id in islice(newest_first(profile.recents), seeds_max):
+        recent = profile.recents[product_id]
+        product_index = find(product_id)
+        if product_index is not None:
+            age = 0.5 ** ((newest_ms - recent.at_ms) / seed_half_life_ms)
+            weighed.append((-recent.weight * decay * age, product_id, product_index))
+            decay *= seed_rank_decay
+    for product_id in islice(newest_first(profile.purchased), seeds_max - len(weighed)):
+        purchase = profile.purchased[product_id]
+        product_index = find(product_id)
+        if product_index is not None and product_id not in profile.recents:
+            age = 0.5 ** ((newest_ms - purchase.at_ms) / seed_half_life_ms)
+            weighed.append((-purchase.count * purchase_weight * decay * age, product_id, product_index))
+            decay *= seed_rank_decay
+    if not weighed:
+        return NO_SEEDS
+    weighed.sort()
+    heaviest = weighed[0][0] or -1.0
+    weights = np.array([max(weight / heaviest, _WEIGHT_MIN) for weight, _, _ in weighed])
+    return Seeds(np.array([product_index for _, _, product_index in weighed], np.int32), weights)
+
+
+_SEEDS: Mapping[SeedSource, Callable[[Asking], Seeds]] = MappingProxyType(
+    {"asked": _asked_seeds, "cart": _cart_seeds, "last_order": _last_order_seeds, "history": _history_seeds}
+)
+
+
+def _ranked_seeds(products: tuple[int, ...] | list[int]) -> Seeds:
+    if not products:
+        return NO_SEEDS
+    weights = seed_rank_decay ** np.arange(len(products))
+    return Seeds(np.array(products, np.int32), np.maximum(weights, _WEIGHT_MIN))
+
+
+def _found(product_ids: Iterator[ProductId] | tuple[ProductId, ...] | list[ProductId], shelf: Shelf) -> list[int]:
+    """The rows of the products that were ever heard of, each once."""
+    rows = (shelf.find(product_id) for product_id in product_ids)
+    return list(dict.fromkeys(row for row in rows if row is not None))

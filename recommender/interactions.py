@@ -1,0 +1,336 @@
+"""Events as columns: who did what with which product when, which orders stand, and the catalogue as last stated.
+
+The result depends on the facts alone: not on the order they arrive in, their partitions, or the random names of
+subjects, so the same history imported on two machines trains the same snapshot.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.clock import DAY_S
+from ingest.vocabulary.events import (
+    CatalogueEvent,
+    CustomerErased,
+    CustomerEvent,
+    CustomerIdentified,
+    Event,
+    Line,
+    OrderCancelled,
+    OrderCompleted,
+    OrderRefunded,
+    PriceChanged,
+    ProductAdded,
+    ProductDeleted,
+    ProductUpserted,
+    ProductViewed,
+    StockChanged,
+    WishlistAdded,
+)
+from ingest.vocabulary.ids import OrderId, ProductId, Subject
+from ingest.vocabulary.products import Product
+from ingest.vocabulary.ranking import CountVector, IntVector
+
+VIEW, CART, WISHLIST, ORDER = range(4)
+UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
+KIND_UNITS = (1, 6, 4, 20)  # a view .05, a cart .3, a wish .2, an order 1
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders that stand, in order of time; n orders.
+
+    Attributes:
+        start: (n + 1,) into `products`; products: distinct rows of each order, ascending.
+        day: (n,) days since 1970; subject: (n,); hashes: (n, 2) of the order ids.
+    """
+
+    start: CountVector
+    products: IntVector
+    day: IntVector
+    subject: IntVector
+    hashes: Hashes
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """A shop's history, frozen; m interactions sorted by (occurred_at, hash of event_id, line).
+
+    Attributes:
+        products: ids by row, sorted; catalogue: by row, None where the shop states nothing (any more).
+        kind: (m,) VIEW … ORDER; subject, product, quantity: (m,) int32; time_s: (m,) Unix seconds;
+        order: (m,) row of `orders`, -1 for none.
+        person: (subjects,) the same number for a visitor and the customer it turned out to be.
+        reference_s: the newest moment known; 0 for an empty history.
+    """
+
+    products: tuple[ProductId, ...]
+    catalogue: tuple[Product | None, ...]
+    kind: NDArray[np.int8]
+    subject: IntVector
+    product: IntVector
+    time_s: CountVector
+    quantity: IntVector
+    order: IntVector
+    orders: Orders
+    person: IntVector
+    reference_s: int
+
+    @property
+    def reference_day(self) -> int:
+        """The day ages are counted from."""
+        return self.reference_s // DAY_S
+
+
+def order_hash(order_id: OrderId) -> bytes:
+    """What recognises an order in a snapshot or tail: 16 bytes (BLAKE2b)."""
+    return blake2b(order_id.encode(), digest_size=16).digest()
+
+
+def occurred_s(event: Event) -> int:
+    """When it happened, in whole Unix seconds, never after it was told."""
+    return int(min(event.occurred_at, event.received_at).timestamp() // 1)
+
+
+def lines_that_count(lines: Iterable[Line]) -> dict[ProductId, int]:
+    """The products of an order with their positive quantities; a product on two lines counts once."""
+    quantities: dict[ProductId, int] = {}
+    for line in lines:
+        if line.quantity > 0:
+            quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+    return quantities
+
+
+class _Gathering:
+    """Columns in order of arrival; names become numbers in order of arrival, which `interactions_of` undoes."""
+
+    def __init__(self) -> None:
+        self.times, self.hashes = array("q"), array("Q")
+        self.kinds, self.subjects = array("b"), array("i")
+        self.products, self.quantities = array("i"), array("q")
+        self.subject_numbers: dict[Subject, int] = {}
+        self.product_numbers: dict[ProductId, int] = {}
+        self.orders: list[tuple[int, int, bytes, int, dict[ProductId, int]]] = []
+        self.cancelled: set[bytes] = set()
+        self.erased: set[int] = set()
+        self.links: list[tuple[int, int, int, int]] = []
+        self.catalogue: dict[ProductId, list[CatalogueEvent]] = {}
+        self.reference_s = 0
+
+    def add(self, event: Event) -> None:
+        """Take one fact; most kinds say nothing about products and are passed over."""
+        if isinstance(event, CatalogueEvent):
+            self.catalogue.setdefault(event.product_id, []).append(event)
+            return
+        if not isinstance(event, CustomerEvent):
+            return
+        match event:
+            case ProductViewed(product_id=product):
+                self._click(event, VIEW, product, 1)
+            case ProductAdded(product_id=product, quantity=quantity):
+                self._click(event, CART, product, quantity)
+            case WishlistAdded(product_id=product):
+                self._click(event, WISHLIST, product, 1)
+            case OrderCompleted(order_id=order, lines=lines):
+                subject = self._subject(event.subject)
+                fact = (occurred_s(event), _event_hash(event), order_hash(order), subject, lines_that_count(lines))
+                self.orders.append(fact)
+            case OrderCancelled(order_id=order) | OrderRefunded(order_id=order, lines=()):
+                self.cancelled.add(order_hash(order))
+            case CustomerErased():
+                self.erased.add(self._subject(event.subject))
+            case CustomerIdentified(known=known):
+                link = (self._subject(event.subject), self._subject(known))
+                self.links.append((occurred_s(event), _event_hash(event), *link))
+                return
+            case _:
+                return
+        self.reference_s = max(self.reference_s, occurred_s(event))
+
+    def _click(self, event: CustomerEvent, kind: int, product: ProductId, quantity: int) -> None:
+        self.times.append(occurred_s(event))
+        self.hashes.append(_event_hash(event))
+        self.kinds.append(kind)
+        self.subjects.append(self._subject(event.subject))
+        self.products.append(self.product_numbers.setdefault(product, len(self.product_numbers)))
+        self.quantities.append(quantity)
+
+    def _subject(self, subject: Subject) -> int:
+        return self.subject_numbers.setdefault(subject, len(self.subject_numbers))
+
+
+def interactions_of(events: Iterable[Event]) -> Interactions:
+    """Sort, deduplicate and number a history.
+
+    An event id counts once, and so does an order id: the first in order of (time, hash of event id). Orders without a
+    positive quantity, cancelled and fully refunded ones, and everything of an erased subject are out. Guests count.
+
+    Cost: about 2 µs and 25 bytes an event, 1 KB an order.
+    """
+    gathered = _Gathering()
+    for event in events:
+        gathered.add(event)
+    orders = _standing_orders(gathered)
+    clicks = _standing_clicks(gathered)
+    catalogue = dict(_catalogue(gathered.catalogue))
+    names = list(gathered.product_numbers)
+    products = sorted({names[number] for number in np.unique(clicks["product"])} | catalogue.keys() | _ordered(orders))
+    return _assemble(gathered, clicks, orders, catalogue, products)
+
+
+def _event_hash(event: Event) -> int:
+    return int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest())
+
+
+OrderFact = tuple[int, int, bytes, int, dict[ProductId, int]]
+
+
+def _ordered(orders: list[OrderFact]) -> set[ProductId]:
+    return {product for order in orders for product in order[4]}
+
+
+def _standing_orders(gathered: _Gathering) -> list[OrderFact]:
+    seen: set[bytes] = set()
+    standing = []
+    for order in sorted(gathered.orders, key=lambda fact: (fact[0], fact[1], fact[2], sorted(fact[4].items()))):
+        if order[2] in seen:
+            continue
+        seen.add(order[2])
+        if order[4] and order[2] not in gathered.cancelled and order[3] not in gathered.erased:
+            standing.append(order)
+    return standing
+
+
+def _standing_clicks(gathered: _Gathering) -> dict[str, NDArray[np.int64]]:
+    times = np.array(gathered.times, dtype=np.int64)
+    hashes = np.array(gathered.hashes, dtype=np.uint64)
+    columns = {
+        "kind": np.array(gathered.kinds, dtype=np.int64),
+        "subject": np.array(gathered.subjects, dtype=np.int64),
+        "product": np.array(gathered.products, dtype=np.int64),
+        "quantity": np.array(gathered.quantities, dtype=np.int64),
+    }
+    in_time = np.lexsort((hashes, times))
+    _, first = np.unique(hashes[in_time], return_index=True)
+    keep = in_time[np.sort(first)]
+    if gathered.erased:
+        keep = keep[~np.isin(columns["subject"][keep], np.fromiter(gathered.erased, np.int64))]
+    kept = {name: column[keep] for name, column in columns.items()}
+    return kept | {"time_s": times[keep], "hash": hashes[keep].view(np.int64)}
+
+
+def _catalogue(facts: dict[ProductId, list[CatalogueEvent]]) -> Iterator[tuple[ProductId, Product]]:
+    for product_id, events in facts.items():
+        product: Product | None = None
+        for event in sorted(events, key=lambda event: (event.occurred_at, event.event_id)):
+            product = evolve_product(product, event)
+        if product is not None:
+            yield product_id, product
+
+
+def evolve_product(product: Product | None, event: CatalogueEvent) -> Product | None:
+    """A product after a fact about it; changes to one that is not there change nothing."""
+    match event:
+        case ProductUpserted(product=stated):
+            return stated
+        case ProductDeleted():
+            return None
+        case PriceChanged(price=price, sale_price=sale_price, currency=currency) if product is not None:
+            return msgspec.structs.replace(
+                product, price=price, sale_price=sale_price, currency=currency or product.currency
+            )
+        case StockChanged(availability=availability, stock=stock) if product is not None:
+            return msgspec.structs.replace(
+                product,
+                availability=availability or product.availability,
+                stock=product.stock if stock is None else stock,
+            )
+        case _:
+            return product
+
+
+def _assemble(
+    gathered: _Gathering,
+    clicks: dict[str, NDArray[np.int64]],
+    orders: list[OrderFact],
+    catalogue: dict[ProductId, Product],
+    products: list[ProductId],
+) -> Interactions:
+    rows = {product: row for row, product in enumerate(products)}
+    names = list(gathered.product_numbers)
+    row_of_number = np.array([rows.get(name, -1) for name in names], dtype=np.int64)
+    lines = [
+        (fact[0], fact[1], row, fact[3], quantity, number)
+        for number, fact in enumerate(orders)
+        for row, quantity in sorted((rows[product], quantity) for product, quantity in fact[4].items())
+    ]
+    line = np.array([(time, row, subject, quantity, number) for time, _, row, subject, quantity, number in lines])
+    line = line.reshape(-1, 5).astype(np.int64)
+    line_hash = np.array([fact[1] for fact in lines], dtype=np.uint64)
+    times = np.concatenate((clicks["time_s"], line[:, 0]))
+    hashes = np.concatenate((clicks["hash"].view(np.uint64), line_hash))
+    product = np.concatenate((row_of_number[clicks["product"]], line[:, 1]))
+    in_time = np.lexsort((product, hashes, times))
+    seen = np.concatenate((clicks["subject"], line[:, 2]))[in_time]
+    subject, subjects = _numbered_by_appearance(seen, len(gathered.subject_numbers))
+    size = np.array([len(fact[4]) for fact in orders], dtype=np.int64)
+    clicked = len(clicks["kind"])
+    return Interactions(
+        products=tuple(products),
+        catalogue=tuple(catalogue.get(product_id) for product_id in products),
+        kind=np.concatenate((clicks["kind"], np.full(len(line), ORDER)))[in_time].astype(np.int8),
+        subject=subject[seen].astype(np.int32),
+        product=product[in_time].astype(np.int32),
+        time_s=times[in_time],
+        quantity=np.minimum(np.concatenate((clicks["quantity"], line[:, 3]))[in_time], 2**31 - 1).astype(np.int32),
+        order=np.concatenate((np.full(clicked, -1), line[:, 4]))[in_time].astype(np.int32),
+        orders=Orders(
+            start=np.concatenate(([0], np.cumsum(size))).astype(np.int64),
+            products=line[:, 1].astype(np.int32),
+            day=np.array([fact[0] // DAY_S for fact in orders], dtype=np.int32),
+            subject=subject[np.array([fact[3] for fact in orders], dtype=np.int64)].astype(np.int32),
+            hashes=np.frombuffer(b"".join(fact[2] for fact in orders), dtype=">u8").reshape(-1, 2).astype(np.uint64),
+        ),
+        person=_people(gathered.links, subject, subjects),
+        reference_s=gathered.reference_s,
+    )
+
+
+def _numbered_by_appearance(numbers: NDArray[np.int64], names: int) -> tuple[NDArray[np.int64], int]:
+    """A new number for each old one, in order of first appearance; -1 for those that never appear."""
+    unique, first = np.unique(numbers, return_index=True)
+    renumbered = np.full(names, -1, dtype=np.int64)
+    renumbered[unique[np.argsort(first)]] = np.arange(len(unique))
+    return renumbered, len(unique)
+
+
+def _people(links: list[tuple[int, int, int, int]], subject: NDArray[np.int64], subjects: int) -> IntVector:
+    """The same number for all subjects of one person: the smallest of their subject numbers."""
+    head: dict[int, int] = {}
+
+    def find(number: int) -> int:
+        while head.get(number, number) != number:
+            number = head[number]
+        return number
+
+    for _, _, visitor, known in links:
+        head[find(visitor)] = find(known)
+    smallest: dict[int, int] = {}
+    person = np.arange(subjects, dtype=np.int32)
+    if head:
+        for old in np.argsort(subject, kind="stable"):
+            if subject[old] >= 0:
+                person[subject[old]] = smallest.setdefault(find(int(old)), int(subject[old]))
+    return person

@@ -1,0 +1,64 @@
+"""Compile every kernel and keep the machine code: train a tiny shop and ask it everything once."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ingest.vocabulary.events import Event, Line, OrderCompleted
+from ingest.vocabulary.ids import OrderId, ProductId, Subject, order_event_id
+from ingest.vocabulary.ranking import ProductIndex, Seeds
+from recommender.interactions import ORDER, VIEW
+from recommender.live import LiveModels
+from recommender.segments import CANCELLATION, Entry
+from recommender.snapshot import SnapshotStore
+from recommender.tail import Tail
+from recommender.training import TrainingConfiguration, train
+
+_MOMENT = datetime(2011, 1, 1, tzinfo=UTC)
+
+
+def compile_all() -> None:
+    """Call every kernel with the types it has in service."""
+    events: list[Event] = [
+        OrderCompleted(
+            event_id=order_event_id(OrderId(order)),
+            occurred_at=_MOMENT,
+            received_at=_MOMENT,
+            subject=Subject(order),
+            order_id=OrderId(order),
+            lines=tuple(Line(product_id=ProductId(product)) for product in "ab"),
+        )
+        for order in "123"
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        store = SnapshotStore(Path(folder))
+        snapshot = store.open(train(events, TrainingConfiguration(), store).snapshot_id)
+        index = ProductIndex()
+        tail = Tail(index, snapshot)
+        time_s = int(_MOMENT.timestamp()) + 200_000
+        tail.apply(0, Entry(ORDER, 0, time_s, "s", ("a", "c"), b"order-number-four"))
+        tail.apply(0, Entry(VIEW, 1, time_s, "s", ("a",)))
+        tail.apply(0, Entry(CANCELLATION, 2, time_s, "s", (), b"order-number-four"))
+        live = LiveModels(snapshot, tail, index)
+        seeds = Seeds(np.array([0], np.int32), np.ones(1))
+        for ask in (live.bought_together, live.similar, live.other_styles, live.for_you):
+            ask(seeds, 10)
+        live.popular(None, 10)
+        live.trending(10)
+        del live, tail, snapshot
+
+
+def main() -> None:
+    """Compile, and say how long it took."""
+    began = time.perf_counter()
+    compile_all()
+    print(f"compiled the kernels in {time.perf_counter() - began:.1f} s")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""The models as they answer now: one snapshot, its tail, and the process's numbering of products."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.products import Product
+from ingest.vocabulary.ranking import NOTHING, Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
+from recommender.kernels.arrays import TOUCHED, Extras, Fresh, Frozen, Work, new_extras, new_work
+from recommender.kernels.merging import count_extras, rank_for_person, rank_lists, rank_together, rank_wanted
+from recommender.models.popularity import SHOP
+from recommender.neighbours_of_text import TextNeighbours
+from recommender.snapshot import Snapshot
+from recommender.tail import Tail
+
+LIMIT_MAX = 500
+SEEDS_MAX = 50
+DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
+PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
+FAVOURITES_MAX = 20  # popular products of each of the seeds' categories
+CATEGORIES_MAX = 5
+BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
+_EXTRAS_ROOM = 4096
+
+Array = NDArray[Any]
+
+
+class ProductLookup(Protocol):
+    """Tells what a shop says about a product; asked only about products the snapshot does not know."""
+
+    def __call__(self, product_index: int) -> Product | None:
+        """The product, or None where nothing is known."""
+        ...
+
+
+class LiveModels:
+    """Answers from a snapshot plus its tail. Any thread may ask.
+
+    Guarantees: counts are those of training on everything the tail has applied; without a snapshot the tail alone
+    answers. Seeds nobody knows are passed over.
+    Not guaranteed: that products can be sold; hard filters are the caller's.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot | None, tail: Tail, index: ProductIndex, product_of: ProductLookup | None = None
+    ) -> None:
+        """Load. Cost: about 20 ms for the example shop, then nothing is copied."""
+        assert tail.snapshot is snapshot, "a tail belongs to one snapshot"
+        assert tail.index is index, "and to one numbering of products"
+        self._snapshot, self._tail, self._index = snapshot, tail, index
+        self._product_of: ProductLookup = product_of or (lambda product_index: None)
+        self._frozen = _frozen(snapshot, tail.index_of_row, len(index))
+        self._similar = _lists(snapshot, "similar.similar")
+        self._styles = _lists(snapshot, "similar.styles")
+        self._nodes = _Nodes(snapshot, tail.index_of_row)
+        self._text = TextNeighbours(snapshot, tail.index_of_row)
+        self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
+        self._extras_used = 0
+        self._extras_lock = threading.Lock()
+        self._threads = threading.local()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that answers."""
+        return self._snapshot
+
+    @property
+    def tail(self) -> Tail:
+        """The tail that answers."""
+        return self._tail
+
+    def bought_together(self, seeds: Seeds, limit: int) -> Candidates:
+        """Complements of a product or a cart; evidence is for the strongest seed. Cost: some 50 µs a popular seed."""
+        fresh = self._tail.arrays
+        products, weights = self._known(seeds, fresh)
+        extras, out = self._up_to_date_extras(products, fresh), _Out(limit)
+        work = self._work(fresh)
+        columns = (out.scores, out.products, out.because, out.orders, out.lift)
+        count = rank_together(products, weights, out.limit, DEPTH_MAX, self._frozen, fresh, extras, work, *columns)
+        return out.candidates("bought_together", count)
+
+    def similar(self, seeds: Seeds, limit: int) -> Candidates:
+        """Substitutes; for a product newer than the snapshot from its own words."""
+        return self._from_lists("similar", seeds, limit, self._similar)
+
+    def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
+        """Variants of the same article, then the same kind in another colour."""
+        return self._from_lists("other_style", seeds, limit, self._styles)
+
+    def popular(self, category: tuple[str, ...] | None, limit: int) -> Candidates:
+        """The most wanted products of a category, or of the shop."""
+        return self._wanted("popular", category, limit)
+
+    def trending(self, limit: int, category: tuple[str, ...] | None = None) -> Candidates:
+        """Products wanted more than they used to be."""
+        return self._wanted("trending", category, limit)
+
+    def for_you(self, seeds: Seeds, limit: int) -> Candidates:
+        """What suits a person whose recent products and purchases are the seeds. Cost: some 180 µs for 20 seeds."""
+        fresh = self._tail.arrays
+        products, weights = self._known(seeds, fresh)
+        if not len(products):
+            return _of_kind("for_you", self.popular(None, limit))
+        extras, out = self._up_to_date_extras(products, fresh), _Out(limit)
+        favourites = self._nodes.favourites(products)
+        count = rank_for_person(
+            products,
+            weights,
+            out.limit,
+            PERSON_DEPTH,
+            favourites,
+            BLEND,
+            self._frozen,
+            fresh,
+            extras,
+            *self._similar,
+            self._work(fresh),
+            out.scores,
+            out.products,
+            out.because,
+        )
+        return out.candidates("for_you", count)
+
+    def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
+        """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
+        return self._text.neighbours(product, min(limit, LIMIT_MAX), styles=False)
+
+    def pair_counts(self, first: int, second: int) -> tuple[int, int, int, int]:
+        """Orders with both products, with the first, with the second, and in all: exact, for any pair."""
+        fresh = self._tail.arrays
+        total = [int(fresh.totals[product, 0]) for product in (first, second)]
+        common = 0
+        rows = [self._row(product) for product in (first, second)]
+        if min(rows) >= 0 and self._snapshot is not None:
+            start, orders = self._frozen.posting_start, self._frozen.posting_order
+            mine, theirs = (orders[start[row] : start[row + 1]] for row in rows)
+            common = len(np.intersect1d(mine, theirs, assume_unique=True))
+        node = int(fresh.head[first])
+        while node >= 0:
+            order = int(fresh.node_order[node])
+            lines = fresh.node_product[fresh.order_start[order] : fresh.order_start[order + 1]]
+            common += int(fresh.order_numbers[order, 1]) * int(second in lines)
+            node = int(fresh.node_next[node])
+        return common, total[0], total[1], self._tail.orders
+
+    def _row(self, product: int) -> int:
+        return int(self._frozen.row_of_index[product]) if product < len(self._frozen.row_of_index) else -1
+
+    def _known(self, seeds: Seeds, fresh: Fresh) -> tuple[IntVector, FloatVector]:
+        products, weights = seeds.products[:SEEDS_MAX], seeds.weights[:SEEDS_MAX]
+        if len(products) and (products.min() < 0 or products.max() >= len(fresh.head)):
+            within = (products >= 0) & (products < len(fresh.head))
+            products, weights = products[within], weights[within]
+        return np.ascontiguousarray(products, np.int32), np.ascontiguousarray(weights, np.float64)
+
+    def _work(self, fresh: Fresh) -> Work:
+        """This thread's scratch, as long as the catalogue may be."""
+        work: Work | None = getattr(self._threads, "work", None)
+        if work is None or len(work.seen) < len(fresh.head):
+            work = self._threads.work = new_work(len(fresh.head))
+        return work
+
+    def _up_to_date_extras(self, seeds: IntVector, fresh: Fresh) -> Extras:
+        """Counts of pairs only the tail made worth knowing, made again for seeds with new orders."""
+        extras = self._extras
+        if self._snapshot is None:
+            return extras
+        heads = fresh.head[seeds]
+        if len(extras.span) >= len(fresh.head):
+            stale = (heads >= 0) & (extras.span[seeds, 0] != heads)
+            if not stale.any():
+                return extras
+        with self._extras_lock:
+            for seed in seeds[heads >= 0].tolist():
+                self._make_extras(seed, fresh)
+            return self._extras
+
+    def _make_extras(self, seed: int, fresh: Fresh) -> None:
+        capacity, head = len(fresh.head), int(fresh.head[seed])
+        work = self._work(fresh)
+        orders, weights = np.zeros(capacity, np.int64), np.zeros((capacity, 3), np.float64)
+        count = count_extras(seed, self._frozen, fresh, work, orders, weights)
+        extras, used = self._extras, self._extras_used
+        if len(extras.span) < capacity or used + count > len(extras.product):
+            extras, used = new_extras(capacity, max(2 * len(extras.product), used + count)), 0
+        extras.product[used : used + count] = work.partners[:count]
+        extras.orders[used : used + count] = orders[:count]
+        extras.weights[used : used + count] = weights[:count]
+        extras.span[seed] = (head, used, count)
+        self._extras, self._extras_used = extras, used + count
+
+    def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, lists: tuple[Array, Array, Array]) -> Candidates:
+        fresh, out = self._tail.arrays, _Out(limit)
+        products, weights = self._known(seeds, fresh)
+        work = self._work(fresh)
+        columns = (out.scores, out.products, out.because)
+        count = rank_lists(products, weights, out.limit, DEPTH_MAX, self._frozen, *lists, work, *columns)
+        if count or not len(products):
+            return out.candidates(kind, count)
+        for seed in products.tolist():
+            stated = self._product_of(seed) if self._row(seed) < 0 else None
+            if stated is not None:
+                found = self._text.neighbours(stated, out.limit, styles=kind == "other_style")
+                if len(found.products):
+                    because = np.full(len(found.products), seed, np.int32)
+                    return _of_kind(kind, found)._replace(because=because)
+        return out.candidates(kind, 0)
+
+    def _wanted(self, kind: ReasonKind, category: tuple[str, ...] | None, limit: int) -> Candidates:
+        fresh, out = self._tail.arrays, _Out(limit)
+        node_of = self._nodes.of_every_product(fresh, self._product_of)
+        node = self._nodes.find(category or ())
+        popularity = self._tail.configuration.popularity
+        share = popularity.recent_half_life_days / popularity.level_half_life_days
+        count = rank_wanted(
+            node,
+            share if kind == "trending" else 0.0,
+            out.limit,
+            self._nodes.listed(kind, node),
+            self._nodes.parent,
+            node_of,
+            self._frozen,
+            fresh,
+            self._work(fresh),
+            out.scores,
+            out.products,
+            out.orders,
+        )
+        return out.candidates(kind, count)
+
+
+class _Out:
+    """Room for an answer."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = max(1, min(limit, LIMIT_MAX))
+        self.scores, self.lift = np.zeros(self.limit), np.zeros(self.limit)
+        self.products, self.because = np.zeros(self.limit, np.int32), np.full(self.limit, -1, np.int32)
+        self.orders = np.zeros(self.limit, np.int64)
+
+    def candidates(self, kind: ReasonKind, count: int) -> Candidates:
+        return Candidates(
+            kind,
+            self.products[:count],
+            self.scores[:count],
+            self.because[:count],
+            self.orders[:count],
+            self.lift[:count],
+        )
+
+
+class _Nodes:
+    """Categories as numbers: the snapshot's tree, and those of newer products as they turn up."""
+
+    def __init__(self, snapshot: Snapshot | None, index_of_row: IntVector) -> None:
+        self._index_of_row = index_of_row
+        names: Sequence[tuple[str, ...]] = [()]
+        self.parent = np.array([-1], np.int32)
+        self._lists: dict[str, tuple[Array, Array]] = {}
+        node_of_row: Array = np.zeros(0, np.int32)
+        if snapshot is not None:
+            names = snapshot.unpack("popularity.node_names", list[tuple[str, ...]])
+            self.parent = np.array(snapshot["popularity.node_parent"])
+            node_of_row = snapshot["popularity.node_of"]
+            for kind in ("popular", "trending"):
+                self._lists[kind] = (snapshot[f"popularity.{kind}_start"], snapshot[f"popularity.{kind}_row"])
+        self._number = {name: node for node, name in enumerate(names)}
+        self._node_of = np.full(int(index_of_row.max(initial=-1)) + 1, -2, np.int32)
+        self._node_of[index_of_row] = node_of_row
+        self._placed = 0
+        self._lock = threading.Lock()
+        self._favourites = [self._first(node) for node in range(len(self.parent))]
+
+    def find(self, category: tuple[str, ...]) -> int:
+        """The number of a category; -2, which holds nothing, where nobody heard of it."""
+        return self._number.get(category, -2)
+
+    def listed(self, kind: str, node: int) -> Array:
+        """The snapshot's rows of a category, best first."""
+        if kind not in self._lists or not 0 <= node < len(self._lists[kind][0]) - 1:
+            return _read_only(NOTHING.copy())
+        start, rows = self._lists[kind]
+        part: Array = rows[start[node] : start[node + 1]]
+        return part
+
+    def favourites(self, products: IntVector) -> IntVector:
+        """Some of the most wanted products of the categories of some products, by product_index."""
+        known = products[products < len(self._node_of)]
+        nodes = {int(node) for node in self._node_of[known] if node >= 0} or {SHOP}
+        if len(nodes) == 1:
+            node = next(iter(nodes))
+            return self._favourites[node] if node < len(self._favourites) else NOTHING
+        chosen = [self._favourites[node] for node in sorted(nodes)[:CATEGORIES_MAX] if node < len(self._favourites)]
+        return np.concatenate(chosen) if chosen else NOTHING
+
+    def of_every_product(self, fresh: Fresh, product_of: ProductLookup) -> IntVector:
+        """The category of each product the tail names; those newer than the snapshot are looked up once."""
+        touched = int(fresh.state[TOUCHED])
+        if touched != self._placed or len(self._node_of) < len(fresh.head):
+            with self._lock:
+                node_of = np.full(len(fresh.head), -2, np.int32)
+                node_of[: len(self._node_of)] = self._node_of[: len(fresh.head)]
+                for product in fresh.touched[:touched].tolist():
+                    if node_of[product] == -2:
+                        stated = product_of(product)
+                        node_of[product] = self._place(stated.category if stated else ())
+                self._node_of, self._placed = node_of, touched
+        return self._node_of
+
+    def _place(self, category: tuple[str, ...]) -> int:
+        for depth in range(1, len(category) + 1):
+            path = category[:depth]
+            if path not in self._number:
+                self.parent = np.append(self.parent, np.int32(self._number[path[:-1]])).astype(np.int32)
+                self._number[path] = len(self.parent) - 1
+        return self._number[category]
+
+    def _first(self, node: int) -> IntVector:
+        return np.array(self._index_of_row[self.listed("popular", node)[:FAVOURITES_MAX]], dtype=np.int32)
+
+
+def _of_kind(kind: ReasonKind, candidates: Candidates) -> Candidates:
+    return candidates._replace(kind=kind)
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _frozen(snapshot: Snapshot | None, index_of_row: IntVector, indexed: int) -> Frozen:
+    """A snapshot's orders and pairs; without one, arrays of the same types that hold nothing."""
+    row_of_index = np.full(indexed, -1, np.int32)
+    row_of_index[index_of_row] = np.arange(len(index_of_row), dtype=np.int32)
+    parts: dict[str, Array] = {
+        "pair_start": np.zeros(1, np.int64),
+        "pair_row": np.zeros(0, np.int32),
+        "pair_orders": np.zeros(0, np.int32),
+        "pair_weights": np.zeros((0, 3), np.int64),
+        "posting_start": np.zeros(1, np.int64),
+        "posting_order": np.zeros(0, np.int32),
+        "order_start": np.zeros(1, np.int64),
+        "order_product": np.zeros(0, np.int32),
+        "order_day": np.zeros(0, np.int32),
+    }
+    day: Array = np.zeros(1, np.int64)
+    if snapshot is not None:
+        parts = {name: snapshot[f"bought_together.{name}"] for name in parts}
+        day = snapshot["reference_day"]
+    columns = {name: _read_only(array) for name, array in parts.items()}
+    numbers = {"index_of_row": _read_only(index_of_row), "row_of_index": _read_only(row_of_index)}
+    return Frozen(**numbers, **columns, reference_day=_read_only(day))
+
+
+def _lists(snapshot: Snapshot | None, name: str) -> tuple[Array, Array, Array]:
+    if snapshot is None:
+        nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+        start, row, score = (_read_only(array) for array in nothing)
+        return start, row, score
+    return snapshot[f"{name}_start"], snapshot[f"{name}_row"], snapshot[f"{name}_score"]

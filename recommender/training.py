@@ -1,0 +1,132 @@
+"""Training: a log in, a snapshot out. Works from nothing at all upwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.events import Event
+from ingest.vocabulary.ids import SnapshotId
+from recommender.interactions import Interactions, interactions_of
+from recommender.models import bought_together, popularity, similar
+from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
+
+Progress = Callable[[str, float], None]
+Arrays = dict[str, NDArray[Any]]
+
+
+class TrainingConfiguration(msgspec.Struct, frozen=True):
+    """The configuration of every model; `threads` changes the time it takes and nothing else."""
+
+    popularity: popularity.PopularityConfiguration = popularity.PopularityConfiguration()
+    bought_together: bought_together.BoughtTogetherConfiguration = bought_together.BoughtTogetherConfiguration()
+    similar: similar.SimilarConfiguration = similar.SimilarConfiguration()
+    threads: int = 1
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What a training made: the snapshot and its size in bytes, what it saw, and seconds by step."""
+
+    snapshot_id: SnapshotId
+    bytes: int
+    products: int
+    orders: int
+    interactions: int
+    seconds: dict[str, float]
+    reference_time: datetime
+
+
+def train(
+    events: Iterable[Event],
+    configuration: TrainingConfiguration,
+    store: SnapshotStore,
+    progress: Progress = lambda step, share: None,
+) -> Trained:
+    """Fit every model on a history and keep the snapshot; publishing it is the caller's.
+
+    Args:
+        events: any order; duplicates are removed.
+        progress: told the step that begins and the share that is done, in [0, 1].
+
+    Cost: about 2 s and 100 MB for 310,000 order lines.
+    """
+    seconds: dict[str, float] = {}
+    watch = _Watch(seconds, progress)
+    with watch.step("reading", 0.0):
+        interactions = interactions_of(events)
+    arrays = _fit(interactions, configuration, watch)
+    with watch.step("writing", 0.9):
+        snapshot_id = store.write(arrays)
+    progress("done", 1.0)
+    return Trained(
+        snapshot_id=snapshot_id,
+        bytes=sum(array.nbytes for array in arrays.values()),
+        products=len(interactions.products),
+        orders=len(interactions.orders),
+        interactions=len(interactions.kind),
+        seconds=seconds,
+        reference_time=datetime.fromtimestamp(interactions.reference_s, UTC),
+    )
+
+
+def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration) -> Snapshot:
+    """The same snapshot without a store: for evaluation and tests."""
+    watch = _Watch({}, lambda step, share: None)
+    arrays = _fit(interactions_of(events), configuration, watch)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return Snapshot(snapshot_id_of(arrays), arrays)
+
+
+def _fit(interactions: Interactions, configuration: TrainingConfiguration, watch: _Watch) -> Arrays:
+    arrays: Arrays = {}
+    for name, share, fit in _steps(interactions, configuration):
+        with watch.step(name, share):
+            arrays |= {f"{name}.{part}": array for part, array in fit().items()}
+    return arrays | _described(interactions, configuration)
+
+
+def _steps(
+    interactions: Interactions, configuration: TrainingConfiguration
+) -> tuple[tuple[str, float, Callable[[], Any]], ...]:
+    threads = configuration.threads
+    return (
+        ("popularity", 0.3, lambda: popularity.fit(interactions, configuration.popularity)),
+        ("bought_together", 0.4, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
+        ("similar", 0.6, lambda: similar.fit(interactions, configuration.similar, threads)),
+    )
+
+
+def _described(interactions: Interactions, configuration: TrainingConfiguration) -> Arrays:
+    """What reading a snapshot needs besides the models: product ids by row, the day of reference, the configuration."""
+    settled = msgspec.structs.replace(configuration, threads=1)
+    return {
+        "products": np.frombuffer(msgspec.msgpack.encode(interactions.products), dtype=np.uint8),
+        "reference_day": np.array([interactions.reference_day], dtype=np.int64),
+        "configuration": np.frombuffer(msgspec.msgpack.encode(settled), dtype=np.uint8),
+    }
+
+
+class _Watch:
+    """Seconds by step; the monotonic clock is read for the report only and reaches no array."""
+
+    def __init__(self, seconds: dict[str, float], progress: Progress) -> None:
+        self._seconds, self._progress = seconds, progress
+        self._name, self._began = "", 0.0
+
+    def step(self, name: str, share: float) -> _Watch:
+        self._progress(name, share)
+        self._name = name
+        return self
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = round(time.perf_counter() - self._began, 3)

@@ -1,0 +1,79 @@
+"""The Flask application factory."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, g, request
+
+from serving.problems import register_problems
+from serving.routes.collect import collect_blueprint
+from serving.routes.customers import customers_blueprint
+from serving.routes.guard import BODY_BYTES_MAX
+from serving.routes.health import health_blueprint
+from serving.routes.interface import interface_blueprint
+from serving.routes.products import products_blueprint
+from serving.routes.recommendations import recommendations_blueprint
+from serving.routes.store import store_blueprint
+from serving.storefront import CatalogueShelves
+from serving.wiring import Engine
+
+PREFLIGHT_KEPT_S = 900
+ALLOWED_HEADERS = "authorization, content-type, content-encoding"
+
+
+def create_app(engine: Engine) -> Flask:
+    """The application over an engine that is open; it owns nothing and closes nothing."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.url_map.strict_slashes = False
+    register_problems(app)
+    for blueprint in (
+        recommendations_blueprint(engine),
+        collect_blueprint(engine),
+        products_blueprint(engine),
+        customers_blueprint(engine),
+        health_blueprint(engine),
+        interface_blueprint(engine),
+    ):
+        app.register_blueprint(blueprint)
+    if engine.configuration.serving.demo_store:
+        app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue)))
+    _measure(app, engine)
+    _allow_origins(app, engine)
+    return app
+
+
+def _measure(app: Flask, engine: Engine) -> None:
+    """Count and time every request by its route, which is bounded, never by its address, which is not."""
+    requests, latency = engine.metrics.requests, engine.metrics.latency
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        route = request.endpoint or "unknown"
+        requests.labels(route, request.method, str(response.status_code)).inc()
+        latency.labels(route).observe(time.perf_counter() - g.began)
+        return response
+
+
+def _allow_origins(app: Flask, engine: Engine) -> None:
+    """Let the shop's own pages call from the browser (CORS), if the configuration names their origins."""
+    allowed = frozenset(engine.configuration.serving.origins)
+    if not allowed:
+        return
+
+    @app.after_request
+    def share(response: Response) -> Response:
+        origin = request.headers.get("Origin")
+        response.vary.add("Origin")
+        if origin in allowed:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+                response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+                response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_KEPT_S)
+        return response

@@ -1,0 +1,80 @@
+"""What a server does besides answering: follow other processes, pick up new snapshots, train on schedule."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ingest.vocabulary.errors import DangolError
+
+POLL_S = 0.2  # how soon a snapshot or another process's facts are noticed
+
+_log = structlog.get_logger(__name__)
+
+
+class Loop:
+    """Calls a step again and again, with a pause, until it is stopped; a failing step is logged and tried again."""
+
+    def __init__(self, name: str, step: Callable[[], None], *, every_s: float) -> None:
+        self._name, self._step, self._every_s = name, step, every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the present step."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                self._step()
+            except DangolError as error:
+                _log.warning("a background step failed and will be tried again", step=self._name, reason=error.message)
+            except Exception:  # noqa: BLE001 - logged with its trace, and the loop must live on
+                _log.exception("a background step failed and will be tried again", step=self._name)
+
+
+class TrainingProcess:
+    """Training in a process of its own, so that answers keep their core and its memory ends with it."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], on_failure: Callable[[], None]) -> None:
+        self._arguments = [sys.executable, "-m", "serving", "train", "--json", *arguments]
+        self._environment = environment
+        self._on_failure = on_failure
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a training is under way."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Begin, unless one is under way; the end of the last one is looked at first."""
+        if self.running:
+            return
+        self.finish()
+        self._process = subprocess.Popen(  # noqa: S603 - our own command line
+            self._arguments,
+            stdout=subprocess.DEVNULL,
+            env=self._environment,
+        )
+
+    def finish(self) -> None:
+        """Note how the last training ended, if it has."""
+        if self._process is not None and self._process.poll() is not None:
+            if self._process.returncode != 0:
+                _log.error("training failed", status=self._process.returncode)
+                self._on_failure()
+            self._process = None
+
+    def stop(self) -> None:
+        """End a training that is under way; its work is thrown away, the published snapshot stays."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()

@@ -1,0 +1,57 @@
+"""`dangol init`, `dangol serve` and `dangol demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from serving.commands.options import Options, command
+
+WORKERS_HINT = (
+    "more than one worker needs the distributed deployment (Kafka and Redis); "
+    "the embedded one answers from one process with several threads"
+)
+
+
+def add_commands(main: click.Group) -> None:
+    """Add what starts a shop's Dangol."""
+
+    @command(main, "init")
+    @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
+    def init(options: Options, directory: Path | None) -> None:
+        """Write a commented dangol.toml and the data folder (DIR, or --data)."""
+        from serving.configuration import write_configuration
+        from serving.wiring import open_engine
+
+        folder = directory or options.folder
+        path, written = write_configuration(folder)
+        with open_engine(folder, None):
+            pass
+        said = "written" if written else "there already, left as it is"
+        options.show({"data": str(folder), "configuration": str(path), "written": written}, f"{path}: {said}")
+
+    @command(main, "serve")
+    @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+    @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
+    @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+    def serve(options: Options, host: str, port: int, workers: int) -> None:
+        """Answer HTTP, fold what comes in, train on schedule."""
+        from serving.server import serve as run
+
+        if workers > 1:
+            raise click.UsageError(WORKERS_HINT)
+        run(options.folder, options.configuration, host=host, port=port)
+
+    @command(main, "demo")
+    @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
+    @click.option(
+        "--example",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The example shop's folder.  [default: examples/online-retail]",
+    )
+    def demo(options: Options, port: int, example: Path | None) -> None:
+        """The example shop: imported, trained and served; prints the pages to open."""
+        from serving.demo import run_demo
+
+        run_demo(options, port=port, example=example)

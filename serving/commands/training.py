@@ -1,0 +1,69 @@
+"""`dangol train` and `dangol recommend`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+import msgspec
+
+from serving.commands.options import Options, command
+from serving.commands.times import TIME
+
+
+def add_commands(main: click.Group) -> None:
+    """Add what is about models and answers."""
+
+    @command(main, "train")
+    @click.option("--until", type=TIME, help="Only what was known then; the snapshot is kept, not published.")
+    def train(options: Options, until: datetime | None) -> None:
+        """Make a new model snapshot from the log and publish it."""
+        from serving.wiring import open_engine, with_deterministic_arithmetic
+
+        with_deterministic_arithmetic()
+        with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
+            task = bar.add_task("training", total=100)
+            trained = engine.train(
+                until=until, progress=lambda step, share: bar.update(task, description=step, completed=share * 100)
+            )
+        seconds = sum(trained.seconds.values())
+        options.show(
+            trained,
+            f"{trained.snapshot_id}\n{trained.products} products, {trained.orders} orders, "
+            f"{trained.interactions} interactions, {trained.bytes / 1e6:.1f} MB, {seconds:.1f} s",
+        )
+
+    @command(main, "recommend")
+    @click.argument("placement")
+    @click.option("--customer", help="The customer it is for.")
+    @click.option("--anonymous", help="The visitor it is for.")
+    @click.option("--product", "products", multiple=True, help="A product of the page or cart; repeat for more.")
+    @click.option("--category", help="The category of the page, by name or as `Kitchen > Mugs`.")
+    @click.option("--limit", type=click.IntRange(1, 100), help="How many products.")
+    @click.option("--at", type=TIME, help="As it would have been answered then.")
+    @click.option("--explain", is_flag=True, help="Add how the row came about.")
+    def recommend(
+        options: Options,
+        placement: str,
+        customer: str | None,
+        anonymous: str | None,
+        products: tuple[str, ...],
+        category: str | None,
+        limit: int | None,
+        at: datetime | None,
+        explain: bool,
+    ) -> None:
+        """The answer of PLACEMENT, as HTTP gives it."""
+        from serving.ask import Wire, parsed
+        from serving.wiring import open_engine
+
+        ask = parsed(Wire(customer, anonymous, products, category, limit, explain=explain))
+        with open_engine(options.folder, options.configuration) as engine:
+            answered = engine.recommendations_at(at).answer(placement, ask, record=False)
+        lines = [
+            f"{item.position:3}  {item.product_id:<12} {item.score:8.4f}  {item.title or ''}  ({item.reason.text})"
+            for item in answered.items
+        ]
+        if explain:
+            lines.append(msgspec.json.format(msgspec.json.encode(answered.explanation)).decode())
+        options.show(answered, "\n".join(lines) or "nothing to recommend")

@@ -1,0 +1,88 @@
+"""`dangol.toml`: what a person writes, and the checked value it becomes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ingest.vocabulary.errors import ConfigurationError
+from personalization.page.placements import Placement, read_placements
+from recommender.training import TrainingConfiguration
+from serving.folder import CONFIGURATION_FILE, make_folder
+
+
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[serving]`: threads that answer, browser origins that may call, whether the demo store is at `/`."""
+
+    threads: Annotated[int, Meta(ge=1, le=256)] = 16
+    origins: tuple[str, ...] = ()
+    demo_store: bool = True
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[training]`: a new snapshot so often, if anything was learnt since the last; 0 is never."""
+
+    every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set. Placements that the file does not name are the standard ones."""
+
+    serving: Serving = Serving()
+    training: Schedule = Schedule()
+    models: TrainingConfiguration = TrainingConfiguration()
+    placements: dict[str, Placement] = {}
+
+    @property
+    def configuration_id(self) -> str:
+        """The hash of what decides answers; not of threads and the like."""
+        decisive = msgspec.json.encode([self.models, self.placements], order="deterministic")
+        return "sha256:" + hashlib.sha256(decisive).hexdigest()
+
+
+def load_configuration(path: Path, *, required: bool) -> Configuration:
+    """The configuration in a file; the standard one if there is none and none was asked for.
+
+    Raises:
+        ConfigurationError: the file is missing, not TOML, or says something that cannot be; the message says where.
+    """
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"there is no configuration {path}") from None
+        written = {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    try:
+        return _with_standard_placements(written)
+    except (msgspec.ValidationError, ConfigurationError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def write_configuration(folder: Path) -> tuple[Path, bool]:
+    """A commented `dangol.toml` in the data folder, unless there is one; its path, and whether it was written."""
+    path = make_folder(folder) / CONFIGURATION_FILE
+    template = files("serving").joinpath("templates", CONFIGURATION_FILE).read_bytes()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return path, False
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(template)
+    return path, True
+
+
+def _with_standard_placements(written: dict[str, Any]) -> Configuration:
+    configured = written.pop("placements", {})
+    if not isinstance(configured, dict) or not all(isinstance(each, dict) for each in configured.values()):
+        raise ConfigurationError('placements are tables, as in [placements."home.for-you"]')
+    configuration = msgspec.convert(written, Configuration)
+    return msgspec.structs.replace(configuration, placements=read_placements(configured))

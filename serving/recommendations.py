@@ -1,0 +1,234 @@
+"""From a request to an answered row: who asks, what is known of them, the ranking, the reasons, the record of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from ingest.click_tokens import Click, ClickTokens
+from ingest.privacy import Alias
+from ingest.vocabulary.clock import Clock, epoch_ms
+from ingest.vocabulary.errors import NotFound, Unavailable
+from ingest.vocabulary.events import RankingShown
+from ingest.vocabulary.ids import (
+    AnonymousId,
+    CustomerId,
+    EventId,
+    ProductId,
+    RequestId,
+    SnapshotId,
+    Subject,
+    new_request_id,
+    new_subject,
+)
+from ingest.vocabulary.ranking import Answer, Degradation
+from personalization.customer.profile import Profile
+from personalization.page.feed import Ranking, rank, rank_page
+from personalization.page.placements import Placement
+from personalization.page.reasons import items
+from personalization.page.request import RowRequest
+from personalization.page.shelf import Models, Shelf
+from serving.ask import Ask
+
+SHOWN_PRODUCTS_MAX = 30  # a record of a shown list stays below a kilobyte; nobody looks further down
+SHOWN_SEEDS_MAX = 5
+SOURCE = "dangol"
+
+_log = structlog.get_logger(__name__)
+
+
+class LiveModelsOfMoment(NamedTuple):
+    """The models that answer now, the snapshot they stem from, and what of them is missing."""
+
+    models: Models
+    snapshot_id: SnapshotId | None
+    degraded: tuple[Degradation, ...]
+
+
+class _Person(NamedTuple):
+    """Who asks, what is known of them, and what of that could not be had."""
+
+    subject: Subject | None
+    profile: Profile | None
+    degraded: tuple[Degradation, ...] = ()
+
+
+class Directory(Protocol):
+    """Finds subjects by the shop's ids."""
+
+    def find(self, alias: Alias) -> Subject | None:
+        """The subject behind an id, if the id is known."""
+        ...
+
+
+class UnknownPlacement(NotFound):
+    """There is no such placement; the known ones are listed."""
+
+    code = "unknown_placement"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no placement {name!r}; there are {', '.join(known)}")
+        self.known = tuple(known)
+
+
+class Recommendations:
+    """Answers rows.
+
+    Args:
+        directory: subjects by id.
+        profile_of: the profile of a subject; Unavailable degrades the answer.
+        shelf: the catalogue.
+        models: the models of the moment.
+        placements: by name.
+        configuration_id: what decided, for the record.
+        tokens: signs clicks.
+        clock: dates the record.
+        shown: takes the record of what was shown; it must not wait.
+        catalogue_version: the version of the shelf, for the record.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        profile_of: Callable[[Subject], Profile | None],
+        shelf: Shelf,
+        models: Callable[[], LiveModelsOfMoment],
+        placements: Mapping[str, Placement],
+        configuration_id: str,
+        tokens: ClickTokens,
+        clock: Clock,
+        shown: Callable[[RankingShown], None],
+        catalogue_version: Callable[[], int],
+    ) -> None:
+        self._directory, self._profile_of, self._shelf, self._models = directory, profile_of, shelf, models
+        self._placements, self._configuration_id = placements, configuration_id
+        self._tokens, self._clock, self._shown = tokens, clock, shown
+        self._catalogue_version = catalogue_version
+
+    def answer(self, placement: str, ask: Ask, *, record: bool = True) -> Answer:
+        """The row of a placement.
+
+        Raises:
+            UnknownPlacement: there is none of that name.
+        """
+        chosen = self._placement(placement)
+        person = self._person(ask)
+        moment = self._models()
+        ranking = rank(row_request(ask), chosen, person.profile, self._shelf, moment.models)
+        return self._answered(ranking, ask, person, moment, record)
+
+    def answer_page(self, placements: Sequence[str], ask: Ask) -> list[Answer]:
+        """The rows of a page, with no product in two of them.
+
+        Raises:
+            UnknownPlacement: one of the names is unknown.
+        """
+        chosen = [self._placement(name) for name in placements]
+        person = self._person(ask)
+        moment = self._models()
+        rankings = rank_page(row_request(ask), chosen, person.profile, self._shelf, moment.models)
+        return [self._answered(ranking, ask, person, moment, True) for ranking in rankings]
+
+    def visitor_is(self, anonymous_id: AnonymousId | None, customer_id: CustomerId) -> bool:
+        """Whether a visitor was identified as a customer."""
+        if anonymous_id is None:
+            return False
+        customer = self._directory.find(Alias("customer", customer_id))
+        return customer is not None and customer == self._directory.find(Alias("anonymous", anonymous_id))
+
+    def _placement(self, name: str) -> Placement:
+        placement = self._placements.get(name)
+        if placement is None:
+            raise UnknownPlacement(name, sorted(self._placements))
+        return placement
+
+    def _person(self, ask: Ask) -> _Person:
+        """Who asks and what is known of them; an unknown customer may be a known visitor."""
+        try:
+            for alias in _aliases(ask):
+                subject = self._directory.find(alias)
+                if subject is not None:
+                    return _Person(subject, self._profile_of(subject))
+        except Unavailable as error:
+            _log.warning("answering without a profile", reason=error.message)
+            return _Person(None, None, ("profiles",))
+        return _Person(None, None)
+
+    def _answered(
+        self,
+        ranking: Ranking,
+        ask: Ask,
+        person: _Person,
+        moment: LiveModelsOfMoment,
+        record: bool,
+    ) -> Answer:
+        now = self._clock.now()
+        request_id = new_request_id(epoch_ms(now))
+
+        def token(product_id: ProductId, position: int) -> str:
+            return self._tokens.sign(Click(request_id, ranking.placement, position, product_id))
+
+        row = items(ranking.picks, person.profile, self._shelf, token)
+        answer = Answer(
+            request_id=request_id,
+            placement=ranking.placement,
+            snapshot=moment.snapshot_id,
+            configuration=self._configuration_id,
+            degraded=moment.degraded + person.degraded,
+            experiment=None,
+            items=row,
+            explanation=_explained(ranking) if ask.explain else msgspec.UNSET,
+        )
+        if record:
+            self._shown(
+                RankingShown(
+                    event_id=EventId(request_id),
+                    occurred_at=now,
+                    received_at=now,
+                    source=SOURCE,
+                    subject=person.subject or new_subject(),
+                    context=ask.context,
+                    request_id=request_id,
+                    placement=ranking.placement,
+                    product_ids=tuple(item.product_id for item in row[:SHOWN_PRODUCTS_MAX]),
+                    seeds=ask.product_ids[:SHOWN_SEEDS_MAX],
+                    category=ask.category,
+                    snapshot=moment.snapshot_id,
+                    configuration=self._configuration_id,
+                    seed=seed_of(request_id),
+                    catalogue_version=self._catalogue_version(),
+                    degraded=answer.degraded,
+                )
+            )
+        return answer
+
+
+def row_request(ask: Ask) -> RowRequest:
+    """What the page is asked."""
+    return RowRequest(
+        product_ids=ask.product_ids,
+        category=" > ".join(ask.category) or None,
+        limit=ask.limit,
+        exclude=ask.exclude,
+        filter=ask.filter,
+        explain=ask.explain,
+    )
+
+
+def seed_of(request_id: RequestId) -> int:
+    """The seed of whatever is drawn at random for a request, so that it can be drawn again."""
+    return int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=6).digest())
+
+
+def _aliases(ask: Ask) -> list[Alias]:
+    aliases = [] if ask.customer_id is None else [Alias("customer", ask.customer_id)]
+    return aliases if ask.anonymous_id is None else [*aliases, Alias("anonymous", ask.anonymous_id)]
+
+
+def _explained(ranking: Ranking) -> dict[str, Any]:
+    return {"placement": ranking.placement, "steps": [msgspec.to_builtins(step) for step in ranking.steps]}

@@ -1,0 +1,1 @@
+"""The HTTP interface: a blueprint each for collecting, recommendations, products, customers, health, the store."""

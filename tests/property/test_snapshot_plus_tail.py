@@ -1,0 +1,125 @@
+"""Snapshot plus tail is what counting everything gives; and training does not depend on how facts arrive."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.vocabulary.events import CustomerErased, CustomerEvent, Event
+from ingest.vocabulary.ids import PARTITIONS, Subject, partition_of
+from recommender.models.bought_together import BoughtTogetherConfiguration
+from recommender.segments import entry_of
+from recommender.training import TrainingConfiguration, fit_in_memory
+from tests.support.histories import cancelled, erased, order, refunded, view
+from tests.support.shops import live_after, together, wanted
+
+PRODUCTS = "abcdefg"
+LENIENT = TrainingConfiguration(bought_together=BoughtTogetherConfiguration(common_min=2, untested_orders=10))
+
+numbers = st.integers(0, 30).map(str)
+days = st.integers(0, 60)
+baskets = st.sets(st.sampled_from(PRODUCTS), min_size=1, max_size=5).map(sorted).map("".join)
+subjects = st.sampled_from(["ann", "bob", "cid", "dee"])
+orders = st.builds(
+    lambda number, basket, day, subject: order(number, basket, day, subject), numbers, baskets, days, subjects
+)
+others = st.one_of(
+    st.builds(view, st.sampled_from(PRODUCTS), days, subjects),
+    st.builds(cancelled, numbers, days),
+    st.builds(lambda number, day: refunded(number, day=day), numbers, days),
+    st.builds(lambda number, day: refunded(number, "a", day), numbers, days),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Event], int]:
+    """A log with cancellations and repeated facts, and a cut; who is erased has come after the cut."""
+    facts: list[Event] = draw(st.lists(st.one_of(orders, orders, others), max_size=40))
+    told: dict[str, Event] = {}
+    log = [told.setdefault(fact.event_id, fact) for fact in facts]
+    cut = draw(st.integers(0, len(log)))
+    late = [msgspec.structs.replace(e, subject=Subject("zoe")) if draw(st.booleans()) else e for e in log[cut:]]
+    known = {event.event_id for event in log[:cut]}
+    tail = [e for e in late if isinstance(e, CustomerEvent) and (e.subject != "zoe" or e.event_id not in known)]
+    if draw(st.booleans()):
+        tail.insert(draw(st.integers(0, len(tail))), erased("zoe", draw(days)))
+    return [*log[:cut], *_consistent(tail)], cut
+
+
+def _consistent(tail: list[CustomerEvent]) -> list[Event]:
+    """A repeated fact is the same fact."""
+    told: dict[str, Event] = {}
+    return [told.setdefault(event.event_id, event) for event in tail]
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories())
+def test_tail_after_a_cut_counts_what_training_on_all_counts(drawn: tuple[list[Event], int]) -> None:
+    events, cut = drawn
+    followed = live_after(events, cut, LENIENT)
+    trained = live_after(events, len(events), LENIENT)
+    assert followed.tail.orders == trained.tail.orders
+    for product in PRODUCTS:
+        expected, found = together(trained, product), together(followed, product)
+        assert {p: row[:2] for p, row in found.items()} == {p: row[:2] for p, row in expected.items()}
+        for partner, (_, _, score) in expected.items():
+            assert found[partner][2] == pytest.approx(score, rel=1e-4)
+    expected_wanted, found_wanted = wanted(trained), wanted(followed)
+    for product, (count, score) in expected_wanted.items():
+        assert found_wanted[product][0] == count
+        assert found_wanted[product][1] == pytest.approx(score, rel=1e-3, abs=1e-6)
+    assert all(score < 1e-5 for p, (_, score) in found_wanted.items() if p not in expected_wanted)
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories(), st.randoms(use_true_random=False))
+def test_order_of_arrival_duplicates_and_names_of_subjects_do_not_change_a_snapshot(
+    drawn: tuple[list[Event], int], randomness: random.Random
+) -> None:
+    events, _ = drawn
+    shuffled = [*events, *events[: len(events) // 2]]
+    randomness.shuffle(shuffled)
+    renamed = [msgspec.structs.replace(e, subject=Subject(f"{e.subject}!")) for e in shuffled]  # type: ignore[attr-defined]
+    once = fit_in_memory(events, LENIENT).snapshot_id
+    assert fit_in_memory(renamed, LENIENT).snapshot_id == once
+    assert fit_in_memory(events, msgspec.structs.replace(LENIENT, threads=2)).snapshot_id == once
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories(), st.permutations(PRODUCTS))
+def test_permuted_products_get_permuted_partners(drawn: tuple[list[Event], int], permuted: list[str]) -> None:
+    events = [event for event in drawn[0] if not isinstance(event, CustomerErased)]
+    other = dict(zip(PRODUCTS, permuted, strict=True))
+    plain = live_after(events, len(events), LENIENT)
+    moved = live_after([_renamed(event, other) for event in events], len(events), LENIENT)
+    for product in PRODUCTS:
+        expected = {other[partner]: row for partner, row in together(plain, product).items()}
+        assert together(moved, other[product]) == expected
+
+
+def _renamed(event: Event, other: dict[str, str]) -> Event:
+    plain = msgspec.to_builtins(event)
+    if "product_id" in plain:
+        plain["product_id"] = other[plain["product_id"]]
+    for line in plain.get("lines", ()):
+        line["product_id"] = other[line["product_id"]]
+    return msgspec.convert(plain, type(event))
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_applying_a_tail_again_changes_nothing(drawn: tuple[list[Event], int]) -> None:
+    events, cut = drawn
+    live = live_after(events, cut, LENIENT)
+    before = [together(live, product) for product in PRODUCTS], wanted(live)
+    ends = [-1] * PARTITIONS
+    for event in events:
+        partition = partition_of(event.key)
+        ends[partition] += 1
+        entry = entry_of(event, ends[partition])
+        assert entry is None or not live.tail.apply(partition, entry)
+    assert ([together(live, product) for product in PRODUCTS], wanted(live)) == before
