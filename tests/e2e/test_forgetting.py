@@ -135,7 +135,7 @@ def test_a_customer_who_comes_back_after_being_forgotten_is_somebody_new(live_sm
     assert live_small.tell(view("v-9", "mug-5", customer_id=REGULAR)) == ["accepted"]
     new = live_small.get(f"/v1/customers/{REGULAR}")
     assert new["subject"] != old
-    assert [each["product_id"] for each in live_small.row("home.recently-viewed", customer_id=REGULAR)][0] == "mug-5"
+    assert ids(live_small.row("home.recently-viewed", customer_id=REGULAR))[0] == "mug-5"
 
 
 def test_a_server_that_runs_beside_notices_what_the_command_line_forgets(live_small: Service) -> None:
@@ -144,7 +144,9 @@ def test_a_server_that_runs_beside_notices_what_the_command_line_forgets(live_sm
     leave_traces(live_small)
     old = live_small.get(f"/v1/customers/{REGULAR}")["subject"]
     dangol("customer", "forget", REGULAR, data=live_small.folder, check=True)
-    wait_for(lambda: live_small.send("GET", f"/v1/customers/{REGULAR}").status == 404, "the server to forget", within_s=5)
+    wait_for(
+        lambda: live_small.send("GET", f"/v1/customers/{REGULAR}").status == 404, "the server to forget", within_s=5
+    )
     assert live_small.tell(view("v-9", "mug-5", customer_id=REGULAR)) == ["accepted"]
     assert live_small.get(f"/v1/customers/{REGULAR}")["subject"] != old
     assert live_small.stop() == 0
