@@ -50,7 +50,9 @@ def assert_shaped(answer: dict[str, Any], placement: str) -> None:
         assert Decimal(item["price"]) > 0
         assert (item["currency"], item["availability"]) == ("GBP", "in_stock")
         assert item["click_token"]
-    scores = [item["score"] for item in answer["items"] if item["reason"]["kind"] == answer["items"][0]["reason"]["kind"]]
+    scores = [
+        item["score"] for item in answer["items"] if item["reason"]["kind"] == answer["items"][0]["reason"]["kind"]
+    ]
     assert scores == sorted(scores, reverse=True)
 
 
