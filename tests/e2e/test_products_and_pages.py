@@ -55,9 +55,7 @@ def test_a_filter_lets_through_all_that_fits_and_nothing_else(
     asked: dict[str, Any] = {"customer_id": REGULAR, "product_ids": ["mug-6"]}
     posted = ids(service.post(f"/v1/recommendations/{placement}", {**asked, "filter": body})["items"])
     assert posted == ids(service.row(placement, **asked, **query))
-    seeds = set() if placement.startswith("home") else {"mug-6"}
-    assert expected - seeds <= set(posted) | seeds
-    assert set(posted) <= expected
+    assert set(posted) == expected - {"mug-6"}, "a product asked about is not shown"
 
 
 def test_excluded_products_never_come(service: Service) -> None:
@@ -149,8 +147,8 @@ def test_a_product_stated_now_can_be_recommended_and_a_changed_price_is_in_the_n
     (first, *_) = live_small.row("product.bought-together", product_ids="plate-4")
     assert first["price"] in ("20.00", "30.00")
     assert live_small.row("home.popular", **{"filter.price.min": 36}) == []
-    live_small.send_json("PATCH", "/v1/products/mug-7", {"title": "The mug", "category": ["Kitchen", "Best"]})
-    assert live_small.row("category.popular", category="Best", limit=1)[0]["title"] == "The mug"
+    live_small.send_json("PATCH", "/v1/products/mug-7", {"title": "The mug"})
+    assert live_small.row("category.popular", category="Mugs", limit=1)[0]["title"] == "The mug"
 
 
 def test_a_batch_of_products_is_answered_one_by_one(live_small: Service) -> None:
