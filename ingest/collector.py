@@ -26,7 +26,7 @@ from ingest.vocabulary.events import (
     OrderCompleted,
     OrderRefunded,
 )
-from ingest.vocabulary.ids import AnonymousId, CustomerId, Subject, new_subject, order_event_id
+from ingest.vocabulary.ids import AnonymousId, CustomerId, OrderId, Subject, new_subject, order_event_id
 from ingest.vocabulary.ports import EventLog
 
 FUTURE_MAX = timedelta(minutes=5)  # clocks of phones are off by less; more is a mistake worth telling
@@ -90,19 +90,30 @@ class Collector:
         aliases = [_alias(fact) for fact in facts]
         subjects = self._keyring.resolve(alias for alias in aliases if alias is not None)
         events: list[Event] = []
+        orderers: dict[OrderId, Subject] = {}
         refused: dict[int, Outcome] = {}
         for index, fact in enumerate(facts):
             try:
-                events.append(self._prepare(fact, aliases[index], subjects))
+                event = self._prepare(fact, aliases[index], subjects, orderers)
             except MalformedEvent as error:
                 refused[index] = refusal(names[index], error)
+            else:
+                events.append(event)
+                if isinstance(event, OrderCompleted):
+                    orderers.setdefault(event.order_id, event.subject)
         written = iter(self._log.append(events))
         return [
             refused.get(index) or Outcome(name, "repeated" if next(written) is None else "accepted")
             for index, name in enumerate(names)
         ]
 
-    def _prepare(self, fact: Incoming, alias: Alias | None, subjects: Mapping[Alias, Subject]) -> Event:
+    def _prepare(
+        self,
+        fact: Incoming,
+        alias: Alias | None,
+        subjects: Mapping[Alias, Subject],
+        orderers: Mapping[OrderId, Subject],
+    ) -> Event:
         event = _at_a_credible_time(fact.event)
         if not isinstance(event, CustomerEvent):
             assert isinstance(event, CatalogueEvent)
@@ -111,18 +122,20 @@ class Collector:
             subject = subjects[alias]
             self._require_consent(event, subject)
         elif isinstance(event, ORDER_EVENTS):
-            subject = self._orderer(event) or new_subject()
+            subject = self._orderer(event, orderers) or new_subject()
         else:
             raise MalformedEvent("customer_id or anonymous_id is needed", code="identity_missing")
         sealed = self._keyring.seal(subject, fact.personal) if fact.personal and alias else None
         return msgspec.structs.replace(event, subject=subject, personal=sealed)
 
-    def _orderer(self, event: OrderCompleted | OrderRefunded | OrderCancelled) -> Subject | None:
-        """Who placed the order that comes back; shops often send nothing but its id."""
+    def _orderer(
+        self, event: OrderCompleted | OrderRefunded | OrderCancelled, orderers: Mapping[OrderId, Subject]
+    ) -> Subject | None:
+        """Who placed the order that comes back, before or in this run; shops often send nothing but its id."""
         if isinstance(event, OrderCompleted):
             return None
         order = self._log.find(order_event_id(event.order_id))
-        return order.subject if isinstance(order, OrderCompleted) else None
+        return order.subject if isinstance(order, OrderCompleted) else orderers.get(event.order_id)
 
     def _require_consent(self, event: CustomerEvent, subject: Subject) -> None:
         if isinstance(event, KEPT_WITHOUT_CONSENT):

@@ -1,12 +1,13 @@
 """What could not be read or folded, kept with its reason until somebody mends it or throws it away.
 
-The payload is what the sender sent, so it may name people: it is sealed under a secret of the keyring, and erasing a
-customer removes the letters that mention one of its ids or its contact data.
+Payload and reason may name people: they are sealed under a secret of the keyring, and erasing a customer removes the
+letters that mention one of its ids or its contact data.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -21,11 +22,12 @@ from ingest.vocabulary.errors import NotFound, Unavailable
 
 DEAD_LETTERS_SCHEMA = """
 CREATE TABLE dead_letters (letter INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, source TEXT NOT NULL,
-    code TEXT NOT NULL, detail TEXT NOT NULL, place TEXT NOT NULL, sealed BLOB NOT NULL)
+    code TEXT NOT NULL, place TEXT NOT NULL, sealed BLOB NOT NULL)
 """
 DEAD_LETTERS_MAX = 100_000  # beyond it something is wrong with the sender, and more letters help nobody
 DETAIL_LENGTH_MAX = 500
 MENTION_LENGTH_MIN = 3  # shorter ids match too much by chance; they are matched as whole values only
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/]))")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Contents(msgspec.Struct):
     payload: str
+    detail: str
     options: dict[str, str]
 
 
@@ -71,11 +74,8 @@ class DeadLetters:
                 code="dead_letters_full",
             )
         connection.executemany(
-            "INSERT INTO dead_letters (at_ms, source, code, detail, place, sealed) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (at_ms, letter.source, letter.code, letter.detail[:DETAIL_LENGTH_MAX], letter.place, self._seal(letter))
-                for letter in letters
-            ],
+            "INSERT INTO dead_letters (at_ms, source, code, place, sealed) VALUES (?, ?, ?, ?, ?)",
+            [(at_ms, letter.source, letter.code, letter.place, self._seal(letter)) for letter in letters],
         )
 
     def count(self) -> int:
@@ -85,7 +85,7 @@ class DeadLetters:
     def all(self, *, limit: int = DEAD_LETTERS_MAX) -> Iterable[DeadLetter]:
         """The letters, oldest first."""
         rows = self._file.reader().execute(
-            "SELECT letter, at_ms, source, code, detail, place, sealed FROM dead_letters ORDER BY letter LIMIT ?",
+            "SELECT letter, at_ms, source, code, place, sealed FROM dead_letters ORDER BY letter LIMIT ?",
             (limit,),
         )
         return [self._open(row) for row in rows.fetchall()]
@@ -104,7 +104,7 @@ class DeadLetters:
         row = (
             self._file.reader()
             .execute(
-                "SELECT letter, at_ms, source, code, detail, place, sealed FROM dead_letters WHERE letter = ?",
+                "SELECT letter, at_ms, source, code, place, sealed FROM dead_letters WHERE letter = ?",
                 (letter,),
             )
             .fetchone()
@@ -127,15 +127,16 @@ class DeadLetters:
         found = [letter.letter for letter in self.all() if any(_mentions(letter, each) for each in wanted)]
         if found:
             self.remove(found)
+            self._file.checkpoint()  # nor may the write-ahead log still hold them
         return len(found)
 
     def _seal(self, letter: DeadLetter) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        contents = msgspec.msgpack.encode(_Contents(letter.payload, letter.options))
+        contents = msgspec.msgpack.encode(_Contents(letter.payload, letter.detail[:DETAIL_LENGTH_MAX], letter.options))
         return nonce + self._cipher.encrypt(nonce, contents, None)
 
-    def _open(self, row: tuple[int, int, str, str, str, str, bytes]) -> DeadLetter:
-        letter, at_ms, source, code, detail, place, sealed = row
+    def _open(self, row: tuple[int, int, str, str, str, bytes]) -> DeadLetter:
+        letter, at_ms, source, code, place, sealed = row
         opened = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
         contents = msgspec.msgpack.decode(opened, type=_Contents)
         return DeadLetter(
@@ -143,7 +144,7 @@ class DeadLetters:
             at=from_epoch_ms(at_ms),
             source=source,
             code=code,
-            detail=detail,
+            detail=contents.detail,
             place=place,
             payload=contents.payload,
             options=contents.options,
@@ -157,6 +158,12 @@ def count_within(connection: sqlite3.Connection) -> int:
 
 
 def _mentions(letter: DeadLetter, mention: str) -> bool:
-    if len(mention) >= MENTION_LENGTH_MIN:
-        return mention in letter.payload
-    return f'"{mention}"' in letter.payload
+    """Whether a letter names a person: in its payload, however JSON may spell it there, or in its reason."""
+    texts = (letter.payload, _ESCAPE.sub(_character, letter.payload), letter.detail)
+    if len(mention) < MENTION_LENGTH_MIN:
+        return any(f"{quote}{mention}{quote}" in text for text in texts for quote in "\"'")
+    return any(mention in text for text in texts)
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else escape[2]

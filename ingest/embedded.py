@@ -11,24 +11,62 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import structlog
+
 from ingest.vocabulary.errors import ConfigurationError, Corrupt, DangolError, NewerVersion, Unavailable
 
 Result = TypeVar("Result")
+AnyConnection = TypeVar("AnyConnection", bound=sqlite3.Connection)
 Work = Callable[[sqlite3.Connection], Any]
 
 GROUP_MAX = 256  # pieces of work in one transaction: bounds how long the first waits for the last
 BUSY_TIMEOUT_S = 30.0  # another process may be importing; its transactions are shorter than this
+BUSY_RETRY_S = 0.01  # two processes that make one file differ by less
 APPLICATION_ID = 0x44_61_6E_67  # "Dang": `file` and a careful reader recognise the format
+
+_log = structlog.get_logger(__name__)
 
 
 class _Task(NamedTuple):
     work: Work
     future: Future[Any]
+
+
+class _Reader(sqlite3.Connection):
+    """A connection whose statements raise our errors, whether they start or are being read."""
+
+    def __init__(self, path: Path, **settings: Any) -> None:
+        super().__init__(path, **settings)
+        self.path = path
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        """Start a statement."""
+        with translated_errors(self.path):
+            return self.cursor(_ReadingCursor).execute(*statement)
+
+
+class _ReadingCursor(sqlite3.Cursor):
+    connection: _Reader
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.DatabaseError as error:
+            raise our_error(error, self.connection.path) from error
+
+    def fetchone(self) -> Any:
+        with translated_errors(self.connection.path):
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with translated_errors(self.connection.path):
+            return super().fetchall()
 
 
 class SqliteFile:
@@ -69,9 +107,9 @@ class SqliteFile:
 
     def reader(self) -> sqlite3.Connection:
         """A connection for reading, one for each thread; it sees every committed change."""
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        connection: _Reader | None = getattr(self._readers, "connection", None)
         if connection is None:
-            connection = self._connect()
+            connection = self._connect(_Reader)
             connection.execute("PRAGMA query_only=ON")
             self._readers.connection = connection
             with self._lock:
@@ -79,14 +117,20 @@ class SqliteFile:
         return connection
 
     def checkpoint(self) -> None:
-        """Move everything from the write-ahead log into the file and empty the log."""
+        """Move everything from the write-ahead log into the file and empty the log.
+
+        Raises:
+            Unavailable: a reader held on to the log for longer than we wait; try again.
+        """
 
         def work(_: sqlite3.Connection) -> None:
             return None
 
         self.write(work)  # what is queued goes first
-        with translated_errors(self.path), contextlib.closing(self._connect()) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with translated_errors(self.path), contextlib.closing(self._connect(sqlite3.Connection)) as connection:
+            ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise Unavailable(f"{self.path} is being read, so its write-ahead log could not be emptied")
 
     def close(self) -> None:
         """Write what is queued, then close. Idempotent."""
@@ -100,17 +144,22 @@ class SqliteFile:
             connection.close()
         self._connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, kind: type[AnyConnection]) -> AnyConnection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=kind,
         )
         connection.execute("PRAGMA mmap_size=268435456")
         return connection
 
     def _open(self, schema: str, version: int) -> sqlite3.Connection:
         with translated_errors(self.path):
-            connection = self._connect()
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection = self._connect(sqlite3.Connection)
+            _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("PRAGMA cache_size=-65536")
@@ -119,10 +168,7 @@ class SqliteFile:
                 connection.close()
                 raise NewerVersion(f"{self.path} has version {found}; this Dangol reads up to {version}: upgrade it")
             if found < version:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id={APPLICATION_ID}; "
-                    f"PRAGMA user_version={version}; COMMIT"
-                )
+                _make_tables(connection, schema, version)
             return connection
 
     def _run(self) -> None:
@@ -165,7 +211,10 @@ class SqliteFile:
             self._data_version = -1
             outcomes = [(task, None, error) for task in group]
         for after in self.after_group:
-            after(committed)
+            try:
+                after(committed)
+            except Exception:  # noqa: BLE001 - what was committed stays so: callers are answered, the thread lives
+                _log.exception("a follower of commits failed", path=str(self.path))
         for task, result, failure in outcomes:
             if failure is None:
                 task.future.set_result(result)
@@ -186,6 +235,36 @@ class SqliteFile:
         return task, result, None
 
 
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL. SQLite does not wait for a lock here, so we do."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                connection.close()
+                raise
+            time.sleep(BUSY_RETRY_S)
+        else:
+            return
+
+
+def _make_tables(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    """Make the tables, unless another process has made them while this one waited."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] < version:
+            for statement in schema.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+
+
 @contextlib.contextmanager
 def translated_errors(path: Path) -> Any:
     """SQLite's exceptions as ours: Unavailable for what may pass, Corrupt for what will not."""
@@ -194,9 +273,14 @@ def translated_errors(path: Path) -> Any:
     except DangolError:
         raise
     except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise Corrupt(f"{path} is damaged: {error}") from error
-        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-            raise ConfigurationError(f"{path} cannot be opened for writing: {error}") from error
-        raise Unavailable(f"{path} could not be written: {error}") from error
+        raise our_error(error, path) from error
+
+
+def our_error(error: sqlite3.DatabaseError, path: Path) -> DangolError:
+    """What one of SQLite's errors means to us."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Corrupt(f"{path} is damaged: {error}")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return ConfigurationError(f"{path} cannot be opened for writing: {error}")
+    return Unavailable(f"{path} could not be read or written: {error}")

@@ -82,3 +82,9 @@ def as_repeated(report: ImportReport, when: datetime, file: str) -> ImportReport
         seconds=0.0,
         rows_per_s=0,
     )
+
+
+def without_examples(report: ImportReport) -> ImportReport:
+    """The report with its counts alone: what rows said may name people, and is kept nowhere in clear."""
+    counts = {code: Refusals(refusals.count, refusals.row, "", "") for code, refusals in report.refused.items()}
+    return msgspec.structs.replace(report, refused=counts)

@@ -22,7 +22,7 @@ from ingest.dead_letters import DeadLetter, DeadLetters
 from ingest.dialects import csv, segment
 from ingest.dialects.product_facts import Knows
 from ingest.dialects.reading import Found, ImportDialect, ImportOptions, Raw, Refused, Tally
-from ingest.import_report import EXAMPLE_LENGTH_MAX, ImportReport, Refusals, as_repeated
+from ingest.import_report import EXAMPLE_LENGTH_MAX, ImportReport, Refusals, as_repeated, without_examples
 from ingest.ledger import ImportLedger, import_key
 from ingest.sources import Source, opened
 from ingest.vocabulary.clock import Clock, epoch_ms
@@ -88,7 +88,7 @@ def import_file(
         run = _Run(reader, source, targets)
         run.take(_shift(options, survey.newest), lambda rows: progress("importing", rows, survey.rows))
     report = run.report(dialect, time.perf_counter() - started)
-    targets.ledger.finish(key, targets.clock.now(), msgspec.json.encode(report))
+    targets.ledger.finish(key, targets.clock.now(), msgspec.json.encode(without_examples(report)))
     return report
 
 
@@ -216,10 +216,10 @@ class _Run:
         place = f"{self._source.name}, row {row} ({mark})"
         if place in self._places:
             return
-        self._places.add(place)
         if self._letters_kept >= LETTERS_MAX:
             self._tally.noticed["refused rows not kept as dead letters"] += 1
             return
+        self._places.add(place)
         self._letters_kept += 1
         self._letters.append(
             DeadLetter(

@@ -34,6 +34,7 @@ KEYRING_VERSION = 1
 KEY_BYTES = 32
 NONCE_BYTES = 12
 CACHED_ALIASES_MAX = 500_000  # about 150 MB
+_ALIASES_AT_ONCE = 250  # in one statement: small enough to stay in SQLite's cache
 
 AliasKind = Literal["customer", "anonymous"]
 Personal = dict[str, Any]
@@ -62,23 +63,16 @@ class Keyring:
 
     def resolve(self, aliases: Iterable[Alias]) -> dict[Alias, Subject]:
         """The subjects behind ids, made durably where an id is new."""
-        found: dict[Alias, Subject] = {}
-        missing: list[Alias] = []
-        for alias in aliases:
-            subject = self._subjects.get(alias)
-            if subject is None:
-                missing.append(alias)
-            else:
-                found[alias] = subject
+        wanted = dict.fromkeys(aliases)
+        found = {alias: subject for alias in wanted if (subject := self._subjects.get(alias)) is not None}
+        missing = [alias for alias in wanted if alias not in found]
         if missing:
-            for alias in dict.fromkeys(missing):
-                subject = self.find(alias)
-                if subject is not None:
-                    found[alias] = subject
-            unknown = [alias for alias in dict.fromkeys(missing) if alias not in found]
+            known = _find_many(self._file.reader(), missing)
+            unknown = [alias for alias in missing if alias not in known]
             if unknown:
-                found.update(self._file.write(lambda connection: self._make(connection, unknown)))
-                self._remember({alias: found[alias] for alias in unknown})
+                known.update(self._file.write(lambda connection: _make(connection, unknown)))
+            self._remember(known)
+            found.update(known)
         return found
 
     def find(self, alias: Alias) -> Subject | None:
@@ -202,19 +196,6 @@ class Keyring:
         if changed:
             self.forget_cached()
 
-    def _make(self, connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
-        made: dict[Alias, Subject] = {}
-        for alias in aliases:
-            row = connection.execute("SELECT subject FROM aliases WHERE kind = ? AND value = ?", alias).fetchone()
-            if row is not None:
-                made[alias] = Subject(row[0])
-                continue
-            subject = new_subject()
-            connection.execute("INSERT INTO subjects (subject, key) VALUES (?, ?)", (subject, os.urandom(KEY_BYTES)))
-            connection.execute("INSERT INTO aliases VALUES (?, ?, ?)", (*alias, subject))
-            made[alias] = subject
-        return made
-
     def _remember(self, found: dict[Alias, Subject]) -> None:
         with self._lock:
             if len(self._subjects) > CACHED_ALIASES_MAX:
@@ -233,6 +214,33 @@ class Keyring:
                     self._ciphers = {}
                 self._ciphers[subject] = cipher
         return cipher
+
+
+def _find_many(connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
+    """The subjects of those ids that are known."""
+    found: dict[Alias, Subject] = {}
+    for start in range(0, len(aliases), _ALIASES_AT_ONCE):
+        part = aliases[start : start + _ALIASES_AT_ONCE]
+        values = ",".join(["(?, ?)"] * len(part))
+        rows = connection.execute(
+            f"SELECT kind, value, subject FROM aliases WHERE (kind, value) IN (VALUES {values})",  # noqa: S608
+            [each for alias in part for each in alias],
+        )
+        found.update((Alias(kind, value), Subject(subject)) for kind, value, subject in rows)
+    return found
+
+
+def _make(connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
+    """A new subject for each id, unless another process was faster."""
+    made = {alias: new_subject() for alias in aliases}
+    made.update(_find_many(connection, aliases))
+    taken = [(*alias, subject) for alias, subject in made.items()]
+    connection.executemany("INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)", taken)
+    connection.executemany(
+        "INSERT OR IGNORE INTO subjects (subject, key) VALUES (?, ?)",
+        [(subject, os.urandom(KEY_BYTES)) for _, _, subject in taken],
+    )
+    return made
 
 
 def _has_customer(connection: sqlite3.Connection, subject: str) -> bool:

@@ -189,6 +189,7 @@ class EmbeddedProjector:
         self._followed: list[int] = list(store.positions())
         self._follow_lock = threading.RLock()
         self.cache = StateCache()
+        self.on_others: list[Callable[[], None]] = []
 
     def begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         """A transaction starts; if another process has written, nothing in memory can be trusted."""
@@ -244,9 +245,15 @@ class EmbeddedProjector:
             self._followers.remove(follower)
 
     def catch_up(self) -> None:
-        """Tell the followers what other processes have committed."""
+        """Tell the followers what other processes have committed; what is remembered of it in memory is dropped."""
         with self._follow_lock:
-            for partition, end in enumerate(self._store.positions()):
+            ends = self._store.positions()
+            if all(end <= followed for end, followed in zip(ends, self._followed, strict=True)):
+                return
+            self.cache.clear()
+            for hook in self.on_others:
+                hook()
+            for partition, end in enumerate(ends):
                 for batch in read_batches(self._log, partition, after=self._followed[partition], upto=end):
                     self._tell(batch)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from ingest.embedded import SqliteFile
-from ingest.logs.sqlite import SqliteEventLog
-from ingest.projector import Place, encode_states, fold, read_batches
-from ingest.states.sqlite import SqliteStateStore
+from ingest.projector import BATCH_MAX, Place, encode_states, fold, read_batches
+from ingest.vocabulary.errors import PositionConflict
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
 from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
@@ -29,9 +27,8 @@ class Replayed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def rebuild(
-    file: SqliteFile,
-    log: SqliteEventLog,
-    store: SqliteStateStore,
+    log: EventLog,
+    store: StateStore,
     projections: Sequence[AnyProjection],
     progress: Progress = lambda _: None,
 ) -> Replayed:
@@ -40,23 +37,23 @@ def rebuild(
     Cut off, it goes on where it stopped. To start from zero, `store.clear()` first.
     """
     facts = states = unfoldable = 0
-    folded, ends = store.positions(), log.ends()
     for partition in range(PARTITIONS):
-        for batch in read_batches(log, partition, after=folded[partition], upto=ends[partition]):
+        for batch in _unfolded(log, store, partition):
             result = fold(projections, batch, store.load)
             changes = encode_states(projections, result.states)
-
-            def work(
-                connection: sqlite3.Connection,
-                changes: dict[Place, bytes | None] = changes,
-                place: Recorded = batch[-1],
-            ) -> None:
-                store.keep_within(connection, changes, {place.position.partition: place.position.offset})
-
-            file.write(work)
-            facts, states, unfoldable = facts + len(batch), states + len(changes), unfoldable + len(result.poison)
-            progress(len(batch))
+            after = batch[-1].position.offset
+            with contextlib.suppress(PositionConflict):  # another process has folded it: go on behind that
+                store.commit(changes, partition=partition, before=batch[0].position.offset - 1, after=after)
+                facts, states = facts + len(batch), states + len(changes)
+                unfoldable += len(result.poison)
+                progress(len(batch))
     return Replayed(facts, states, unfoldable)
+
+
+def _unfolded(log: EventLog, store: StateStore, partition: int) -> Iterator[list[Recorded]]:
+    """What the states of a partition lack, a batch at a time, from wherever they are by then."""
+    while batch := log.read(partition, after=store.positions()[partition], limit=BATCH_MAX):
+        yield batch
 
 
 def verify(

@@ -13,12 +13,16 @@ LOCK_WAIT_S = 5.0  # a server that was just killed needs a moment until its work
 CONFIGURATION_FILE = "dangol.toml"
 
 
-class ServerLock:
-    """Held by the one server of a data folder; released by the kernel however the server ends."""
+class FolderLock:
+    """Held by the one process that does something in a data folder; released by the kernel however it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "server.lock"
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+    def __init__(self, folder: Path, name: str, doing: str) -> None:
+        """Take the lock, waiting a moment for one that is about to be released.
+
+        Raises:
+            FolderInUse: another process holds it.
+        """
+        self._descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
@@ -27,16 +31,25 @@ class ServerLock:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     holder = os.pread(self._descriptor, 20, 0).decode(errors="replace").strip()
-                    raise FolderInUse(
-                        f"{folder} is served by process {holder or 'unknown'} already: stop it, or use another --data"
-                    ) from None
+                    os.close(self._descriptor)
+                    raise FolderInUse(f"{folder} is {doing} by process {holder or 'unknown'} already") from None
                 time.sleep(0.05)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another server have the folder."""
+        """Let another process have it."""
         os.close(self._descriptor)
+
+
+def server_lock(folder: Path) -> FolderLock:
+    """Held by the one server of a folder."""
+    return FolderLock(folder, "server.lock", "served")
+
+
+def training_lock(folder: Path) -> FolderLock:
+    """Held by the one training of a folder."""
+    return FolderLock(folder, "training.lock", "being trained")
 
 
 def require_folder(folder: Path) -> Path:

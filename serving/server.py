@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Protocol
 
 import click
 from granian import Granian
@@ -13,8 +13,8 @@ from granian.log import LogLevels
 from ingest.vocabulary.errors import ConfigurationError
 from serving.access import AccessKeys, is_loopback
 from serving.configuration import Serving, load_configuration
-from serving.folder import CONFIGURATION_FILE, ServerLock, require_folder
-from serving.wiring import CONFIGURATION_VARIABLE, FOLDER_VARIABLE
+from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
+from serving.wiring import tell_workers
 
 APPLICATION = "serving.wiring:served_application"
 BACKLOG = 1_024
@@ -36,11 +36,9 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
             f"no API keys are configured, so {host} would let anybody in: make one with `dangol keys create --secret`, "
             "or listen on 127.0.0.1"
         )
-    lock = ServerLock(folder)
-    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    if configuration_path is not None:
-        os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
-    server = granian(APPLICATION, configuration.serving, host=host, port=port)
+    lock = server_lock(folder)
+    tell_workers(folder, configuration_path)
+    server = http_server(APPLICATION, configuration.serving, host=host, port=port)
     click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
     try:
         server.serve()
@@ -48,9 +46,17 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
         lock.release()
 
 
-def granian(application: str, serving: Serving, *, host: str, port: int) -> Granian:
+class HttpServer(Protocol):
+    """What granian's server is to us; its own class is chosen at run time."""
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        ...
+
+
+def http_server(application: str, serving: Serving, *, host: str, port: int) -> HttpServer:
     """The HTTP server in front of an application factory: one worker process, so many threads as are configured."""
-    return Granian(
+    server: HttpServer = Granian(
         application,
         factory=True,
         address=host,
@@ -65,3 +71,4 @@ def granian(application: str, serving: Serving, *, host: str, port: int) -> Gran
         respawn_failed_workers=True,
         process_name="dangol",
     )
+    return server

@@ -41,9 +41,9 @@ from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
 from recommender.training import Trained, train
 from serving.access import AccessKeys
-from serving.background import DETERMINISTIC_ENVIRONMENT, POLL_S, Loop, TrainingProcess
+from serving.background import POLL_S, Loop, TrainingProcess
 from serving.configuration import Configuration, load_configuration
-from serving.folder import CONFIGURATION_FILE, ServerLock, make_folder, require_folder
+from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 from serving.metrics import Metrics
 from serving.moment import FROM_THE_START, Moment
 from serving.people import People
@@ -55,6 +55,14 @@ CONFIGURATION_VARIABLE = "DANGOL_CONFIG"
 FILE_VERSION = 1
 MAIN_FILE = "dangol.sqlite3"
 KEYRING_FILE = "keyring.sqlite3"
+
+# One BLAS thread and one kernel: the same log must give the same bytes whatever the machine has.
+DETERMINISTIC_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
@@ -78,8 +86,9 @@ class Engine:
         self.ledger = ImportLedger(self.file)
         self.projections = (CatalogueProjection(), ProfileProjection(), TailProjection())
         if self.store.positions() != self.log.ends():  # a replay was cut off: finish it
-            rebuild(self.file, self.log, self.store, self.projections)
+            rebuild(self.log, self.store, self.projections)
         self.projector = EmbeddedProjector(self.log, self.store, self.projections, set_aside=self._set_aside)
+        self.projector.on_others.append(self.keyring.forget_cached)
         self.file.before_group.append(self.projector.begin)
         self.file.before_commit.append(self.projector.fold_within)
         self.file.after_group.append(self.projector.finish)
@@ -147,13 +156,17 @@ class Engine:
         self, *, until: datetime | None = None, progress: Callable[[str, float], None] = lambda _, __: None
     ) -> Trained:
         """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use."""
-        cut = self.store.positions()
-        trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
-        if until is None:
-            self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
-            self.drop_unneeded_segments()
-        else:
-            self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+        lock = training_lock(self.folder)
+        try:
+            cut = self.store.positions()
+            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
+            if until is None:
+                self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
+                self.drop_unneeded_segments()
+            else:
+                self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+        finally:
+            lock.release()
         return trained
 
     def recommendations_at(self, moment: datetime | None) -> Recommendations:
@@ -203,10 +216,10 @@ class Engine:
         """Rebuild every state, or compare them with what the log comes to."""
         if verify:
             return compare(self.log, self.store, self.projections, needed=self.is_needed, progress=progress)
-        lock = ServerLock(self.folder)
+        lock = server_lock(self.folder)
         try:
             self.store.clear()
-            return rebuild(self.file, self.log, self.store, self.projections, progress)
+            return rebuild(self.log, self.store, self.projections, progress)
         finally:
             lock.release()
 
@@ -298,6 +311,14 @@ def with_deterministic_arithmetic() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "serving", *sys.argv[1:]])  # noqa: S606 - ourselves
 
 
+def tell_workers(folder: Path, configuration_path: Path | None) -> None:
+    """Leave word for the worker process, which is started with nothing but this environment."""
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    os.environ.pop(CONFIGURATION_VARIABLE, None)
+    if configuration_path is not None:
+        os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
+
+
 def served_application() -> Flask:
     """The application of a server's worker process, with its background threads."""
     from serving.app import create_app
@@ -317,7 +338,9 @@ class Worker:
 
     def __init__(self, engine: Engine, arguments: list[str]) -> None:
         self._engine = engine
-        self._training = TrainingProcess(arguments, engine.metrics.training_failures.inc)
+        self._training = TrainingProcess(
+            arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT}, engine.metrics.training_failures.inc
+        )
         every_minutes = engine.configuration.training.every_minutes
         engine.answers.moment.refresh()
         self._loops = [
@@ -325,6 +348,8 @@ class Worker:
             Loop("refresh", self._refresh, every_s=POLL_S),
         ]
         if every_minutes:
+            if engine.answers.moment.publication is None:
+                self._train()
             self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
 
     def close(self) -> None:
@@ -340,7 +365,8 @@ class Worker:
 
     def _train(self) -> None:
         publication = self._engine.answers.moment.publication
-        if publication is None or publication.cut != self._engine.store.positions():
+        learnt = FROM_THE_START if publication is None else publication.cut
+        if learnt != self._engine.store.positions():
             self._training.start()
 
 

@@ -74,7 +74,9 @@ class CsvDialect:
                 continue
             joined, key = "\x1f".join(row), None
             try:
-                require_width(row, reader.width)
+                if len(row) != reader.width:
+                    require_text(joined)
+                    require_width(row, reader.width)
                 row += reader.constants
                 key = reader.order_key(row)
                 require_text(joined)

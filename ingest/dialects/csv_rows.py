@@ -174,8 +174,11 @@ class RowReader(Cells):
         currency = _currency(row[self.currency].strip())
         at = _time(row[self.timestamp].strip()) + self._shift
         product_id = self._product(row) if row[self.product] or not returned else None
-        if product_id is not None and price and not returned:
-            self.products.sold(product_id, at, title, price, currency, row[self.category])
+        if product_id is not None and not returned:
+            if price:
+                self.products.sold(product_id, at, title, price, currency, row[self.category])
+            else:
+                self.products.mentioned(product_id, at)
         return OrderLine(
             self._order_id(key), at, customer_id, anonymous_id, product_id, abs(quantity), price, currency, returned
         )

@@ -175,4 +175,4 @@ def _one_category(value: Any) -> Any:
     """The first of several paths, where a list holds paths and not the parts of one."""
     if isinstance(value, list) and value and isinstance(value[0], str) and ">" in value[0]:
         return value[0]
-    return value.split(",")[0] if isinstance(value, str) and ">" in value.partition(",")[2] else value
+    return value

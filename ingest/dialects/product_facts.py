@@ -16,6 +16,7 @@ from ingest.vocabulary.ids import ProductId, content_id
 from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, TITLE_LENGTH_MAX, Product
 
 TITLES_MAX = 50  # of one product; more is not a title but a note
+PRICES_MAX = 100  # of one product; the commonest of them are seen early
 
 CategoryOf = Callable[[str], tuple[str, ...]]
 Knows = Callable[[ProductId], bool]
@@ -30,18 +31,17 @@ class _Seen:
         "currency",
         "first",
         "image_url",
-        "price",
-        "price_at",
+        "prices",
         "sold_titles",
         "titles",
         "url",
     )
 
     def __init__(self, first: datetime) -> None:
-        self.first = self.price_at = first
+        self.first = first
         self.sold_titles: dict[str, int] = {}
         self.titles: dict[str, int] = {}
-        self.price: Decimal | None = None
+        self.prices: dict[Decimal, tuple[int, datetime]] = {}
         self.currency: str | None = None
         self.category = self.brand = self.url = self.image_url = ""
 
@@ -56,6 +56,7 @@ class ProductFacts:
         self._category_of = category_of
         self._titles_expected = titles_expected
         self._products: dict[ProductId, _Seen] = {}
+        self._mentioned: dict[ProductId, datetime] = {}
 
     def __contains__(self, product_id: object) -> bool:
         return product_id in self._products
@@ -69,7 +70,7 @@ class ProductFacts:
         currency: str | None = None,
         category: str = "",
     ) -> None:
-        """A sale for money. Its title counts most."""
+        """A sale for money. Its title counts most; of its prices the commonest wins, the latest may be a mistake."""
         seen = self._products.get(product_id)
         if seen is None:
             seen = self._products[product_id] = _Seen(at)
@@ -81,12 +82,21 @@ class ProductFacts:
                 titles[title] += 1
             elif len(titles) < TITLES_MAX:
                 titles[title] = 1
-        if price is not None and (at >= seen.price_at or seen.price is None):
-            seen.price, seen.price_at = price, at
+        if price is not None:
+            prices = seen.prices
+            if price in prices:
+                count, latest = prices[price]
+                prices[price] = (count + 1, max(latest, at))
+            elif len(prices) < PRICES_MAX:
+                prices[price] = (1, at)
             if currency:
                 seen.currency = currency
         if category:
             seen.category = category
+
+    def mentioned(self, product_id: ProductId, at: datetime) -> None:
+        """A line that costs nothing: what it calls the product is often a note. It says no more than that it exists."""
+        self._mentioned.setdefault(product_id, at)
 
     def looked_at(
         self,
@@ -115,6 +125,9 @@ class ProductFacts:
         Args:
             noticed: counts products with several titles, and those left out for want of a usable one.
         """
+        for product_id, at in self._mentioned.items():
+            if product_id not in self._products:
+                self._products[product_id] = _Seen(at)
         for product_id, seen in self._products.items():
             titles = _tidied(seen.sold_titles) or _tidied(seen.titles)
             if len(titles) > 1:
@@ -137,7 +150,7 @@ class ProductFacts:
             title=title,
             category=category,
             brand=seen.brand or None,
-            price=seen.price,
+            price=max(seen.prices, key=lambda each: seen.prices[each], default=None),
             currency=seen.currency,
             url=seen.url or None,
             image_url=seen.image_url or None,

@@ -60,7 +60,10 @@ session_gap_ms = 30 * 60_000  # half an hour of silence ends a visit, as web ana
 
 
 def evolve(profile: Profile | None, event: Event) -> Profile | None:
-    """The profile after the fact; None if there is nothing to keep. Cost: 3 µs for a view, 20 µs for 20 lines."""
+    """The profile after the fact; None if there is nothing to keep.
+
+    Cost: 4 µs for a view, 35 µs for an order of 20 lines.
+    """
     before = EMPTY if profile is None else profile
     match event:
         case ProductViewed():

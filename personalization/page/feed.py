@@ -62,7 +62,8 @@ def rank(
         profile: what is known of whoever asks; without one, or where they refused, nothing of it is used.
         taken: product_index of what other rows of the page show already.
 
-    Cost: about 50 µs for ten of a hundred candidates, besides the models' own time.
+    Cost: about 65 µs for ten of a hundred candidates, 120 µs where seeds come from a full history, besides the
+    models' own time.
     """
     asking = Asking(request, placement, profile, shelf, models)
     limit = placement.limit if request.limit is None else request.limit
@@ -74,14 +75,8 @@ def rank(
         if row.full:
             break
         _fill(row, asking, BY_NAME[name], name, steps)
-    _relax(row, asking, row.relax_caps, steps)
-    for category in asking.fallback_categories():
-        if row.full:
-            break
-        _fill(row, asking, _fallback_in(category), "fallback_popular", steps)
     if not row.full:
-        _fill(row, asking, _whole_shelf, "shelf", steps)
-    _relax(row, asking, row.relax_all, steps)
+        _fill_up(row, asking, steps)
     return Ranking(placement.name, _positioned(row.picks, pins), tuple(steps))
 
 
@@ -100,6 +95,18 @@ def rank_page(
         taken.update(pick.product_index for pick in ranking.picks)
         rankings.append(ranking)
     return rankings
+
+
+def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
+    """Fills what the chain left empty: caps, then popularity, then the shelf, then whatever soft rules held back."""
+    _relax(row, asking, row.relax_caps, steps)
+    for category in asking.fallback_categories():
+        if row.full:
+            return
+        _fill(row, asking, _fallback_in(category), "fallback_popular", steps)
+    if not row.full:
+        _fill(row, asking, _whole_shelf, "shelf", steps)
+    _relax(row, asking, row.relax_all, steps)
 
 
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:

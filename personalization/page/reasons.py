@@ -24,6 +24,7 @@ _PLAIN = {
     "back_in_stock": "Back in stock",
     "pinned": "Chosen by the shop",
 }
+LIFT_DECIMALS = 4
 _COUNTS_ORDERS = frozenset(("bought_together", "popular", "fallback_popular", "trending", "buy_again"))
 
 ClickToken = Callable[[ProductId, int], str]
@@ -46,7 +47,7 @@ def reason(pick: Pick, profile: Profile, shelf: Shelf) -> Reason:
     """The reason of a pick."""
     because = () if pick.because < 0 else (shelf.product_id(pick.because),)
     counts = pick.kind in _COUNTS_ORDERS and pick.orders > 0
-    evidence = Evidence(pick.orders if counts else None, pick.lift if pick.lift > 0 else None)
+    evidence = Evidence(pick.orders if counts else None, round(pick.lift, LIFT_DECIMALS) if pick.lift > 0 else None)
     return Reason(pick.kind, because, _text(pick, because, profile, shelf), evidence)
 
 

@@ -43,7 +43,7 @@ class Row:
         self._blocked = blocked
         self._groups: set[int] = set()
         self._counts: dict[tuple[str, int], int] = {}
-        self._item_group = shelf.item_group
+        self._item_group, self._one_per_group = shelf.item_group, placement.one_per_group
         self._capped: list[Pick] = []
         self._unwanted: list[Pick] = []
         self._held_groups: tuple[set[int], set[int]] = (set(), set())  # of what is unwanted, of what is capped
@@ -95,7 +95,8 @@ class Row:
         if group in self._groups:
             return None
         self._considered.add(product_index)
-        self._join(group)
+        if group >= 0:
+            self._groups.add(group)
         return Pick(product_index, "pinned", 0.0, -1, 0, 0.0, None)
 
     def relax_caps(self) -> None:
@@ -129,11 +130,7 @@ class Row:
 
     def _group_of(self, product_index: int) -> int:
         """The group of variants that may be in the row once; -1 where it does not matter."""
-        return self._item_group.item(product_index) if self._asking.placement.one_per_group else -1
-
-    def _join(self, group: int) -> None:
-        if group >= 0:
-            self._groups.add(group)
+        return self._item_group.item(product_index) if self._one_per_group else -1
 
     def _hold(self, held: list[Pick], pick: Pick, group: int) -> None:
         """Keeps a pick in case the row stays short: as many as it could then need, of each group of variants one."""
@@ -144,9 +141,12 @@ class Row:
                 groups.add(group)
 
     def _take(self, pick: Pick, group: int) -> None:
-        placement, shelf = self._asking.placement, self._asking.shelf
         self.picks.append(pick)
-        self._join(group)
+        if group >= 0:
+            self._groups.add(group)
+        if not self._ruled:
+            return
+        placement, shelf = self._asking.placement, self._asking.shelf
         if placement.brand_max is not None:
             self._count("brand", shelf.brand.item(pick.product_index))
         if placement.category_max is not None:

@@ -120,9 +120,14 @@ def fallback_popular(asking: Asking, limit: int, category: str | None = None) ->
 
 
 def recently_viewed(asking: Asking, limit: int) -> Offer:
-    """What the customer looked at, newest first."""
-    recents = asking.profile.recents
-    products = _found(islice(newest_first(recents), limit), asking.shelf)
+    """What the customer looked at, newest first; not what was merely ordered, which is for `buy_again`."""
+    recents, purchased = asking.profile.recents, asking.profile.purchased
+    looked_at = (
+        product_id
+        for product_id in newest_first(recents)
+        if product_id not in purchased or purchased[product_id].at_ms < recents[product_id].at_ms
+    )
+    products = _found(islice(looked_at, limit), asking.shelf)
     return _of_profile("recently_viewed", products, [1.0 / rank for rank in range(1, len(products) + 1)], None)
 
 

@@ -37,9 +37,9 @@ class BoughtTogetherConfiguration(msgspec.Struct, frozen=True):
     z_min: float = 3.0
     untested_orders: int = 100
     shrink: float = 5.0
-    weight_raw: float = 0.25
+    weight_raw: float = 0.75
     weight_slow: float = 1.0
-    weight_fast: float = 0.25
+    weight_fast: float = 0.5
 
     @property
     def tuning(self) -> FloatVector:

@@ -21,7 +21,7 @@ from flask import Flask, Response
 
 from serving.configuration import Serving
 from serving.folder import ServerLock
-from serving.server import granian
+from serving.server import http_server
 from serving.wiring import FOLDER_VARIABLE, served_application
 from tests.bench.machine import cpu_s, family
 
@@ -100,7 +100,7 @@ def main(folder: Path, port: int) -> None:
     os.environ[FOLDER_VARIABLE] = str(folder)
     lock = ServerLock(folder)
     try:
-        granian("tests.bench.server:application", Serving(), host="127.0.0.1", port=port).serve()
+        http_server("tests.bench.server:application", Serving(), host="127.0.0.1", port=port).serve()
     finally:
         lock.release()
 

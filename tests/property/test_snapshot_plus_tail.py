@@ -18,7 +18,7 @@ from tests.support.histories import cancelled, erased, order, refunded, view
 from tests.support.shops import live_after, together, wanted
 
 PRODUCTS = "abcdefg"
-LENIENT = TrainingConfiguration(bought_together=BoughtTogetherConfiguration(common_min=1, untested_orders=10))
+LENIENT = TrainingConfiguration(bought_together=BoughtTogetherConfiguration(common_min=2, untested_orders=10))
 
 numbers = st.integers(0, 30).map(str)
 days = st.integers(0, 60)

@@ -57,9 +57,11 @@ def fact(kind: type[EventT], /, **fields: Any) -> EventT:
     return kind(**filled)
 
 
-def product(product_id: str, **fields: Any) -> facts.ProductUpserted:
+def product(product_id: str, *, event_id: str | None = None, **fields: Any) -> facts.ProductUpserted:
     """The fact that a product is as stated."""
-    return fact(facts.ProductUpserted, product_id=product_id, product=Product(product_id=product_id, **fields))
+    named = {} if event_id is None else {"event_id": event_id}
+    stated = Product(product_id=product_id, **fields)  # type: ignore[arg-type]
+    return fact(facts.ProductUpserted, product_id=product_id, product=stated, **named)
 
 
 def incoming(

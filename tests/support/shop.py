@@ -87,9 +87,12 @@ class PlainModels:
         self.calls.append(("popular", category, limit))
         ids = self.offers.get("popular", [each.product_id for each in self.shelf.products])
         if category is not None:
-            rows = np.array([self.shelf.find(each) for each in ids], np.int32)
-            ids = [each for each, inside in zip(ids, self.shelf.in_category(category, rows), strict=True) if inside]
+            known = {each.product_id: row for row, each in enumerate(self.shelf.products)}
+            ids = [each for each in ids if each in known and self._inside(category, known[each])]
         return candidates(self.shelf, "popular", ids[:limit])
+
+    def _inside(self, category: str, row: int) -> bool:
+        return bool(self.shelf.in_category(category, np.array([row]))[0])
 
     def trending(self, limit: int) -> Candidates:
         self.calls.append(("trending", limit))

@@ -97,7 +97,7 @@ def _one_of_a_history(draw: st.DrawFn, number: int) -> Event:
         fields["product_id"] = draw(st.sampled_from(PRODUCTS))
     if kind is facts.ProductUpserted:
         price = draw(st.none() | money)
-        return msgspec.structs.replace(product(fields["product_id"], price=price), event_id=f"h-{number}")
+        return product(fields["product_id"], event_id=f"h-{number}", price=price)
     if kind is facts.OrderCompleted:
         fields["order_id"] = f"o-{draw(st.integers(0, 9))}"
     if kind is facts.CustomerIdentified:

@@ -76,7 +76,8 @@ def test_thirty_new_orders_of_a_pair_bring_it_to_the_top_of_both(live: LiveModel
     for seed, partner in ((HEART, rare), (rare, HEART)):
         found = together(live, seed, limit=10)
         assert found[partner][0] == 30
-    assert {"21733", "22804"} <= set(together(live, HEART, limit=40)), "the old complements remain"
+    if not (years and size > 2):  # one order of today says more than hundreds of fifteen years ago
+        assert {"21733", "22804"} <= set(together(live, HEART, limit=10)), "the old complements remain"
 
 
 def test_a_long_cart_and_a_long_profile_are_answered(live: LiveModels) -> None:

@@ -1,0 +1,200 @@
+"""Starts Dangol as its users do: the command line in processes of their own, a server on a free port, a trained shop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.support.client import Client
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLE = REPOSITORY / "examples" / "online-retail"
+ORDERS = EXAMPLE / "online_retail.csv.gz"
+CATEGORIES = EXAMPLE / "categories.toml"
+DANGOL = (sys.executable, "-m", "serving")
+READY_WAIT_MAX_S = 60.0
+STOP_WAIT_MAX_S = 40.0
+COMMAND_WAIT_MAX_S = 180.0
+COLUMNS = {
+    "order": "InvoiceNo",
+    "customer": "CustomerID",
+    "product": "StockCode",
+    "quantity": "Quantity",
+    "price": "UnitPrice",
+    "timestamp": "InvoiceDate",
+    "title": "Description",
+}
+EXAMPLE_DIALECT = ["--dialect", "csv", "--set", "event=order", "--set", "currency=GBP"] + [
+    word for field, column in COLUMNS.items() for word in ("--map", f"{field}={column}")
+]
+EXAMPLE_IMPORT = ["import", str(ORDERS), *EXAMPLE_DIALECT]
+_Found = TypeVar("_Found")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """What a command inherits: nothing that points it at another data folder, and warnings are errors."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DANGOL_", "PYTEST_"))}
+    return {**kept, "PYTHONWARNINGS": "error", "PYTHONPATH": str(REPOSITORY), **changes}
+
+
+def dangol(
+    *arguments: str | Path, data: Path | None = None, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `check` insists on exit status 0."""
+    words = [*map(str, arguments), *([] if data is None else ["--data", str(data)])]
+    done = subprocess.run(
+        [*DANGOL, *words],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_WAIT_MAX_S,
+        env=environment(),
+        check=False,
+        stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
+        **options,
+    )
+    assert not check or done.returncode == 0, f"dangol {' '.join(words)}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def told(*arguments: str | Path, data: Path) -> Any:
+    """The JSON that a command prints, which must succeed."""
+    return json.loads(dangol(*arguments, "--json", data=data, check=True).stdout)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 30.0) -> _Found:
+    """The first true value of a condition.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {within_s} s for {what}"
+        time.sleep(0.02)
+
+
+class Service(Client):
+    """A server in a process group of its own."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, arguments: tuple[str, ...] = (), **popen: Any) -> None:
+        super().__init__("127.0.0.1", port or free_port())
+        self.folder = folder
+        self._said_path = folder.with_name(f"{folder.name}-server-{self.port}.log")
+        with self._said_path.open("wb") as said:
+            self.process = subprocess.Popen(
+                [*DANGOL, "serve", "--data", str(folder), "--port", str(self.port), *arguments],
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+                start_new_session=True,
+                **popen,
+            )
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """What the server has printed."""
+        return self._said_path.read_text(errors="replace")
+
+    def is_ready(self) -> bool:
+        """Whether it answers that it is ready."""
+        assert self.process.poll() is None, f"the server ended with status {self.process.returncode}: {self.said}"
+        with contextlib.suppress(OSError):
+            return self.send("GET", "/readyz").status == 200
+        return False
+
+    def wait_until_ready(self) -> Service:
+        """Wait until it answers."""
+        wait_for(self.is_ready, f"the server to be ready; it said: {self.said}", within_s=READY_WAIT_MAX_S)
+        return self
+
+    def stop(self) -> int:
+        """Ask it to end; its exit status."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_WAIT_MAX_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not stop: {self.said}") from None
+
+    def kill(self) -> None:
+        """End the whole tree at once, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(STOP_WAIT_MAX_S)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, arguments: tuple[str, ...] = (), **popen: Any) -> Iterator[Service]:
+    """A server that is ready, stopped in order at the end."""
+    service = Service(folder, arguments=arguments, **popen)
+    try:
+        service.wait_until_ready()
+        yield service
+        assert service.stop() == 0, service.said
+    finally:
+        service.kill()
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    """A data folder of a test's own; snapshots never change, so their bytes are shared."""
+
+    def copied(source: str, destination: str) -> object:
+        if source.endswith(".npy"):
+            return os.link(source, destination)
+        return shutil.copy2(source, destination)
+
+    shutil.copytree(folder, target, copy_function=copied)
+    return target
+
+
+def import_example(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """The example shop, imported as the documentation says."""
+    return dangol(*EXAMPLE_IMPORT, *more, data=folder, check=True)
+
+
+def states_of(folder: Path) -> list[tuple[str, str, bytes]]:
+    """Every folded state of a folder that nobody serves, byte for byte, tail segments included."""
+    return rows_of(folder, "SELECT projection, key, value FROM states ORDER BY projection, key")
+
+
+def rows_of(folder: Path, query: str, parameters: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Any]:
+    """What the main file answers to a query."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(folder / "dangol.sqlite3")) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def events_of(folder: Path) -> list[Any]:
+    """Every fact in the log of a folder, in the order of partitions."""
+    from ingest.vocabulary.codec import decode_event
+
+    return [decode_event(stored) for (stored,) in rows_of(folder, "SELECT stored FROM events ORDER BY place")]
