@@ -2,6 +2,7 @@
  *
  *   <script src="/static/dangol.js" data-endpoint="https://dangol.example" data-key="pk_…" defer></script>
  *   <section data-dangol-placement="home.for-you" data-limit="6" hidden><h2>For you</h2></section>
+ *   <section data-dangol-placement="home.buy-again" data-kinds="buy_again" hidden><h2>Buy again</h2></section>
  *
  * The tag never throws into the page and never shows an error: what cannot be sent waits in a bounded queue and is sent
  * again (harmless, because every event has an id), and a row that cannot be filled stays away. What the server says
@@ -275,7 +276,8 @@
   function show(row, answer) {
     const place = row.querySelector("[data-dangol-items]") || row;
     place.querySelectorAll(":scope > [data-product-id]").forEach((old) => old.remove());
-    const items = answer?.items || [];
+    const kinds = row.dataset.kinds?.split(",").map((kind) => kind.trim());
+    const items = (answer?.items || []).filter((item) => !kinds || kinds.includes(item.reason?.kind));
     place.append(...items.map((item) => cardFor(answer, item, row)));
     row.hidden = items.length === 0;
     row.dispatchEvent(new CustomEvent("dangol:filled", { bubbles: true, detail: answer }));
