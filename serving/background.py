@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from ingest.vocabulary.errors import DangolError
 
 POLL_S = 0.2  # how soon a snapshot or another process's facts are noticed
-
-# One BLAS thread and one kernel: the same log must give the same bytes whatever the machine has.
-DETERMINISTIC_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OPENBLAS_CORETYPE": "Haswell",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
 
 _log = structlog.get_logger(__name__)
 
@@ -52,8 +43,9 @@ class Loop:
 class TrainingProcess:
     """Training in a process of its own, so that answers keep their core and its memory ends with it."""
 
-    def __init__(self, arguments: list[str], on_failure: Callable[[], None]) -> None:
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], on_failure: Callable[[], None]) -> None:
         self._arguments = [sys.executable, "-m", "serving", "train", "--json", *arguments]
+        self._environment = environment
         self._on_failure = on_failure
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,7 +62,7 @@ class TrainingProcess:
         self._process = subprocess.Popen(  # noqa: S603 - our own command line
             self._arguments,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, **DETERMINISTIC_ENVIRONMENT},
+            env=self._environment,
         )
 
     def finish(self) -> None:

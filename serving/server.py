@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Protocol
 
 import click
 from granian import Granian
@@ -12,10 +12,11 @@ from granian.log import LogLevels
 
 from ingest.vocabulary.errors import ConfigurationError
 from serving.access import AccessKeys, is_loopback
-from serving.configuration import load_configuration
+from serving.configuration import Serving, load_configuration
 from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
-from serving.wiring import CONFIGURATION_VARIABLE, FOLDER_VARIABLE
+from serving.wiring import tell_workers
 
+APPLICATION = "serving.wiring:served_application"
 BACKLOG = 1_024
 WORKER_KILL_S = 20  # what a worker may take to write its queues when it is told to stop
 
@@ -36,26 +37,38 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
             "or listen on 127.0.0.1"
         )
     lock = server_lock(folder)
-    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    if configuration_path is not None:
-        os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
-    server = Granian(
-        "serving.wiring:served_application",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=configuration.serving.threads,
-        backlog=BACKLOG,
-        backpressure=configuration.serving.threads * 4,
-        workers_kill_timeout=WORKER_KILL_S,
-        log_level=LogLevels.error,
-        respawn_failed_workers=True,
-        process_name="dangol",
-    )
+    tell_workers(folder, configuration_path)
+    server = http_server(APPLICATION, configuration.serving, host=host, port=port)
     click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
     try:
         server.serve()
     finally:
         lock.release()
+
+
+class HttpServer(Protocol):
+    """What granian's server is to us; its own class is chosen at run time."""
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        ...
+
+
+def http_server(application: str, serving: Serving, *, host: str, port: int) -> HttpServer:
+    """The HTTP server in front of an application factory: one worker process, so many threads as are configured."""
+    server: HttpServer = Granian(
+        application,
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=serving.threads,
+        backlog=BACKLOG,
+        backpressure=serving.threads * 4,
+        workers_kill_timeout=WORKER_KILL_S,
+        log_level=LogLevels.error,
+        respawn_failed_workers=True,
+        process_name="dangol",
+    )
+    return server

@@ -41,7 +41,7 @@ from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
 from recommender.training import Trained, train
 from serving.access import AccessKeys
-from serving.background import DETERMINISTIC_ENVIRONMENT, POLL_S, Loop, TrainingProcess
+from serving.background import POLL_S, Loop, TrainingProcess
 from serving.configuration import Configuration, load_configuration
 from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 from serving.metrics import Metrics
@@ -55,6 +55,14 @@ CONFIGURATION_VARIABLE = "DANGOL_CONFIG"
 FILE_VERSION = 1
 MAIN_FILE = "dangol.sqlite3"
 KEYRING_FILE = "keyring.sqlite3"
+
+# One BLAS thread and one kernel: the same log must give the same bytes whatever the machine has.
+DETERMINISTIC_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
@@ -303,6 +311,14 @@ def with_deterministic_arithmetic() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "serving", *sys.argv[1:]])  # noqa: S606 - ourselves
 
 
+def tell_workers(folder: Path, configuration_path: Path | None) -> None:
+    """Leave word for the worker process, which is started with nothing but this environment."""
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    os.environ.pop(CONFIGURATION_VARIABLE, None)
+    if configuration_path is not None:
+        os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
+
+
 def served_application() -> Flask:
     """The application of a server's worker process, with its background threads."""
     from serving.app import create_app
@@ -322,7 +338,9 @@ class Worker:
 
     def __init__(self, engine: Engine, arguments: list[str]) -> None:
         self._engine = engine
-        self._training = TrainingProcess(arguments, engine.metrics.training_failures.inc)
+        self._training = TrainingProcess(
+            arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT}, engine.metrics.training_failures.inc
+        )
         every_minutes = engine.configuration.training.every_minutes
         engine.answers.moment.refresh()
         self._loops = [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.kernels import row_kernel
-from recommender.kernels.scoring import COMMON_MIN, insert_ranked, is_significant, pair_score
+from recommender.kernels.scoring import COMMON_MIN, insert_ranked, is_significant, pair_score, price_factor
 
 Matrix = NDArray[Any]
 BELOW_ALL = 1e6  # pairs that are not significant yet come after all that are
@@ -168,11 +168,7 @@ def rank_similar(
             variant = group_of[product] >= 0 and group_of[product] == group_of[partner]
             if partner == product or (cosine < tuning[0] and not variant):
                 continue
-            score = cosine
-            if prices[product] > 0.0 and prices[partner] > 0.0:
-                nearness = min(prices[product], prices[partner]) / max(prices[product], prices[partner])
-                score = score * (1.0 - tuning[1] + tuning[1] * nearness)
-            score = score + tuning[2] * together
+            score = cosine * price_factor(prices[product], prices[partner], tuning[1]) + tuning[2] * together
             if variant:
                 score = score + tuning[3]
             if colour_of[product] == colour_of[partner]:

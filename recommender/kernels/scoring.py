@@ -68,6 +68,14 @@ def is_significant(common: int, seed: int, partner: int, orders: int, tuning: Fl
 
 
 @row_kernel
+def price_factor(price: float, other: float, weight: float) -> float:
+    """1 for equal prices, down to 1 - `weight` for prices worlds apart; 1 where one is unknown (0)."""
+    if price <= 0.0 or other <= 0.0:
+        return 1.0
+    return 1.0 - weight + weight * (min(price, other) / max(price, other))
+
+
+@row_kernel
 def insert_ranked(
     scores: FloatVector, items: IntVector, ties: IntVector, count: int, limit: int, score: float, item: int, tie: int
 ) -> int:

@@ -35,6 +35,10 @@ def add_commands(main: click.Group) -> None:
         if replayed.difference is not None:
             fail(f"the first difference: {replayed.difference}")
 
+    _add_dead_letters(main)
+
+
+def _add_dead_letters(main: click.Group) -> None:
     @main.group("dead-letters")
     def dead_letters() -> None:
         """What could not be read."""

@@ -130,14 +130,14 @@ def test_an_empty_view_knows_nothing() -> None:
     view = CatalogueView()
     assert len(view) == 0
     assert view.version == 0
-    assert list(view.stated()) == []
+    assert view.products() == []
     assert view.product(0) is None
     assert view.find("p") is None  # type: ignore[arg-type]
     assert not view.knows("p")  # type: ignore[arg-type]
-    assert view.category_codes("Kitchen") == []
-    assert view.category_path(0) == ()
-    assert view.brand_code("B") == NO_CODE == -1
-    assert view.attributes(0) == {}
+    assert view.stated("p") is None  # type: ignore[arg-type]
+    assert view.category_paths("Kitchen") == []
+    assert view.brand_code("B") is None
+    assert NO_CODE == -1
 
 
 def test_a_stated_product_fills_its_row() -> None:
@@ -155,8 +155,8 @@ def test_a_stated_product_fills_its_row() -> None:
     assert np.isnan(view.price[r])
     assert view.brand[p] == view.brand[q] == view.brand_code(" acme ") != NO_CODE
     assert view.brand[r] == NO_CODE
-    assert view.group[p] == view.group[r] != view.group[q]
-    assert NO_CODE not in view.group[[p, q, r]]
+    assert view.item_group[p] == view.item_group[r] != view.item_group[q]
+    assert NO_CODE not in view.item_group[[p, q, r]]
     assert (view.ancestors[p, :2] >= 0).all()
     assert (view.ancestors[p, 2:] == NO_CODE).all()
     assert (view.ancestors[q] == NO_CODE).all()
@@ -169,17 +169,17 @@ def test_a_product_that_lost_its_parts_has_an_empty_row() -> None:
     )
     assert view.sellable[0]
     assert np.isnan(view.price[0])
-    assert (view.brand[0], view.group[0]) == (NO_CODE, NO_CODE)
+    assert (view.brand[0], view.item_group[0]) == (NO_CODE, NO_CODE)
     assert (view.ancestors[0] == NO_CODE).all()
 
 
 def test_rows_that_nobody_filled_are_open() -> None:
     view = CatalogueView()
-    for column in (view.sellable, view.listed):
-        assert column.all()
+    assert view.sellable.all()
+    assert not view.listed.any()
     assert np.isnan(view.price).all()
     assert view.price.dtype == np.float64
-    for codes in (view.brand, view.group, view.ancestors):
+    for codes in (view.brand, view.item_group, view.category, view.ancestors):
         assert (codes == NO_CODE).all()
         assert codes.dtype == np.int32
 
@@ -187,9 +187,10 @@ def test_rows_that_nobody_filled_are_open() -> None:
 def test_a_deleted_product_is_not_listed_and_not_found_but_known() -> None:
     view = view_of(product("p", title="T"), product("q"), deleted("p"))
     assert not view.listed[0]
-    assert view.find("p") is None  # type: ignore[arg-type]
+    assert view.stated("p") is None  # type: ignore[arg-type]
+    assert view.find("p") == 0  # type: ignore[arg-type]
     assert view.knows("p")  # type: ignore[arg-type]
-    assert [each.product_id for each in view.stated()] == ["q"]
+    assert [each.product_id for each in view.products()] == ["q"]
     stated = view.product(0)
     assert stated is not None
     assert stated.title == "T"
@@ -197,7 +198,7 @@ def test_a_deleted_product_is_not_listed_and_not_found_but_known() -> None:
 
 def test_a_product_is_found_as_last_stated() -> None:
     view = view_of(product("p", title="T"), priced("p", "7"), stocked("p", availability="out_of_stock"))
-    found = view.find("p")  # type: ignore[arg-type]
+    found = view.stated("p")  # type: ignore[arg-type]
     assert found is not None
     assert (found.title, found.price) == ("T", Decimal(7))
     assert view.price[0] == 7.0
@@ -211,30 +212,35 @@ def test_every_level_of_a_category_is_a_node() -> None:
         product("sale-mug", category=("Sale", "Mugs")),
     )
     mug, pan, sale = (row_of(view, each) for each in ("mug", "pan", "sale-mug"))
-    (home,), (kitchen,), (sales,) = (view.category_codes(name) for name in ("Home", "Kitchen", "Sale"))
-    under_home, under_sale = view.category_codes("Mugs")
-    assert view.ancestors[mug, :3].tolist() == [home, kitchen, under_home]
+    home, kitchen, under_home = view.ancestors[mug, :3].tolist()
+    sales, under_sale = view.ancestors[sale, :2].tolist()
     assert view.ancestors[pan, :2].tolist() == [home, kitchen]
-    assert view.ancestors[sale, :2].tolist() == [sales, under_sale]
     assert len({home, kitchen, sales, under_home, under_sale}) == 5
-    assert view.category_path(mug) == ("Home", "Kitchen", "Mugs")
+    assert view.category[[mug, pan, sale]].tolist() == [under_home, kitchen, under_sale]
+    assert view.category_paths("mugs") == [("Home", "Kitchen", "Mugs"), ("Sale", "Mugs")]
+    rows = np.array([mug, pan, sale], dtype=np.int32)
+    assert view.in_category("Mugs", rows).tolist() == [True, False, True]
+    assert view.in_category("home > kitchen", rows).tolist() == [True, True, False]
+    assert view.in_category("Sale", rows).tolist() == [False, False, True]
+    assert view.in_category("Nowhere", rows).tolist() == [False, False, False]
 
 
 def test_a_category_is_found_by_path_and_whatever_its_case() -> None:
     view = view_of(product("mug", category=("Home", "Kitchen", "Mugs")), product("sale-mug", category=("Sale", "Mugs")))
-    (code,) = view.category_codes("home > kitchen > MUGS")
-    assert view.category_codes("Home>Kitchen>Mugs") == [code]
-    assert view.category_codes("  home >kitchen>  mugs ") == [code]
-    assert code in view.category_codes(" mUGS ")
-    assert view.category_codes("kitchen > mugs") == []
-    assert view.category_codes("STRASSE") == view.category_codes("straße")
+    path = ("Home", "Kitchen", "Mugs")
+    assert view.category_paths("home > kitchen > MUGS") == [path]
+    assert view.category_paths("Home>Kitchen>Mugs") == [path]
+    assert view.category_paths("  home >kitchen>  mugs ") == [path]
+    assert path in view.category_paths(" mUGS ")
+    assert view.category_paths("kitchen > mugs") == []
+    streets = view_of(product("map", category=("Straße",)))
+    assert streets.category_paths("STRASSE") == [("Straße",)]
 
 
 def test_a_name_spelt_in_two_cases_finds_both() -> None:
     view = view_of(product("a", category=("Kitchen",)), product("b", category=("KITCHEN",)))
-    codes = view.category_codes("kitchen")
-    assert sorted(codes) == sorted(set(view.ancestors[:2, 0].tolist()))
-    assert len(codes) == 2
+    assert view.category_paths("kitchen") == [("Kitchen",), ("KITCHEN",)]
+    assert view.in_category("KITCHEN", np.array([0, 1], dtype=np.int32)).all()
 
 
 def test_a_category_deeper_than_the_limit_is_cut() -> None:
@@ -244,23 +250,41 @@ def test_a_category_deeper_than_the_limit_is_cut() -> None:
     assert NO_CODE not in view.ancestors[0]
 
 
-def test_attributes_and_paths_are_read_by_row() -> None:
-    view = view_of(product("p", attributes={"colour": "red"}, category=("Home",)))
-    assert view.attributes(0) == {"colour": "red"}
-    assert view.category_path(0) == ("Home",)
+def test_attributes_are_compared_as_text_whatever_their_case() -> None:
+    view = view_of(
+        product("a", attributes={"colour": "Red", "size": 4, "new": True}),
+        product("b", attributes={"colour": ["blue", "RED"], "size": 4.5, "new": False}),
+        product("c"),
+    )
+    rows = np.array([0, 1, 2], dtype=np.int32)
+    assert view.has_attribute("colour", ("red",), rows).tolist() == [True, True, False]
+    assert view.has_attribute("colour", ("BLUE", "green"), rows).tolist() == [False, True, False]
+    assert view.has_attribute("size", ("4",), rows).tolist() == [True, False, False]
+    assert view.has_attribute("size", ("4.5",), rows).tolist() == [False, True, False]
+    assert view.has_attribute("new", ("true",), rows).tolist() == [True, False, False]
+    assert view.has_attribute("new", ("FALSE",), rows).tolist() == [False, True, False]
+    assert view.has_attribute("brand", ("x",), rows).tolist() == [False, False, False]
+    assert view.has_attribute("size", ("4",), np.array([9], dtype=np.int32)).tolist() == [False]
 
 
-def test_products_heard_of_in_views_carts_and_orders_get_rows() -> None:
+def test_products_that_were_ordered_are_on_the_shelf_and_those_merely_seen_are_not() -> None:
     view = view_of(
         fact(facts.ProductViewed, product_id="seen"),
-        fact(facts.ProductAdded, product_id="carted"),
-        fact(facts.OrderCompleted, lines=(facts.Line("bought"), facts.Line("seen"))),
-        fact(facts.WishlistAdded, product_id="wished"),
+        fact(facts.OrderCompleted, lines=(facts.Line("bought"), facts.Line("bought too"))),
     )
-    assert [view.index.product_id(row) for row in range(len(view))] == ["seen", "carted", "bought"]
-    assert not view.knows("seen")  # type: ignore[arg-type]
+    view.hear_of(["heard of", "bought"])  # type: ignore[list-item]
+    assert [view.product_id(row) for row in range(len(view))] == ["bought", "bought too", "heard of"]
+    assert view.listed[:4].tolist() == [True, True, True, False]
     assert view.find("seen") is None  # type: ignore[arg-type]
+    assert not view.knows("bought")  # type: ignore[arg-type]
+    assert view.stated("bought") is None  # type: ignore[arg-type]
     assert view.version == 0
+
+
+def test_hearing_of_a_deleted_product_does_not_bring_it_back() -> None:
+    view = view_of(product("p"), deleted("p"))
+    view.hear_of(["p"])  # type: ignore[list-item]
+    assert not view.listed[0]
 
 
 def test_the_version_rises_with_every_change() -> None:
@@ -271,23 +295,21 @@ def test_rows_beyond_the_first_ones_are_open_and_the_first_keep_their_values() -
     view = CatalogueView()
     first = len(view.sellable)
     view.follow(recorded([product("p", price=Decimal(2), brand="B", category=("C",), availability="out_of_stock")]))
-    view.follow(recorded([fact(facts.ProductViewed, product_id=f"v-{number}") for number in range(first - 1)]))
+    view.hear_of([f"v-{number}" for number in range(first - 1)])  # type: ignore[misc]
     assert len(view.sellable) == first
     view.follow(recorded([product("q", price=Decimal(3), availability="out_of_stock")]))
     assert len(view) == first + 1
-    for column in (view.sellable, view.listed, view.price, view.brand, view.group, view.ancestors):
-        assert len(column) == 2 * first
+    columns = (view.sellable, view.listed, view.price, view.brand, view.item_group, view.category, view.ancestors)
+    assert [len(column) for column in columns] == [2 * first] * len(columns)
     assert view.ancestors.shape == (2 * first, CATEGORY_DEPTH_MAX)
     assert view.price[[0, first]].tolist() == [2.0, 3.0]
     assert view.sellable.sum() == 2 * first - 2
-    assert view.listed.all()
-    assert view.brand[0] == 0
-    assert view.ancestors[0, 0] == 0
-    assert (view.brand[1:] == NO_CODE).all()
-    assert (view.group == NO_CODE).all()
-    assert (view.ancestors[1:] == NO_CODE).all()
+    assert view.listed.sum() == first + 1
+    assert (view.brand[0], view.category[0], view.ancestors[0, 0]) == (0, 0, 0)
+    for codes in (view.brand[1:], view.item_group, view.category[1:], view.ancestors[1:]):
+        assert (codes == NO_CODE).all()
+        assert codes.dtype == np.int32
     assert np.isnan(view.price[first + 1 :]).all()
-    assert [column.dtype for column in (view.brand, view.group, view.ancestors)] == [np.int32] * 3
     assert [column.dtype for column in (view.sellable, view.listed)] == [np.bool_] * 2
 
 
@@ -313,8 +335,8 @@ def test_a_view_loaded_from_the_store_equals_one_that_followed() -> None:
         dangol.projector.attach(followed, since=[-1] * 16)
         dangol.log.append(history)
         loaded.load(dangol.store)
-        assert {each.product_id: each for each in loaded.stated()} == {
-            each.product_id: each for each in followed.stated()
+        assert {each.product_id: each for each in loaded.products()} == {
+            each.product_id: each for each in followed.products()
         }
         assert loaded.version == 3
         for product_id in ("p", "q", "r"):

@@ -13,7 +13,7 @@ from tests.support.history import fact, known, line, ms, order
 TWO = order("o", line("b", 2, "2.55"), line("a", 1, "0.10"), line("b", 1, "2.00"), at=5)
 
 
-def test_an_order_counts() -> None:
+def test_an_order_counts_in_the_profile() -> None:
     profile = known(TWO)
     assert profile.orders == 1
     assert profile.revenue_e4 == {"GBP": 72_000}

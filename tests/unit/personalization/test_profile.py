@@ -87,7 +87,7 @@ def test_recent_products_come_newest_first() -> None:
     )
 
 
-def test_revenue_is_exact() -> None:
+def test_revenue_is_exact_to_the_last_digit() -> None:
     assert Profile(revenue_e4={"EUR": 1, "GBP": 25_500}).revenue == {"EUR": Decimal("0.0001"), "GBP": Decimal("2.55")}
 
 

@@ -13,7 +13,7 @@ paths = st.lists(
 )
 
 
-def test_addresses_are_readable() -> None:
+def test_addresses_are_readable_by_people() -> None:
     shelves = Shelves([(("Kitchen",), 5), (("Kitchen", "Mugs & Teapots"), 2), (("Küche/Bad", "Gläser"), 1)])
     assert shelves.of(("Kitchen", "Mugs & Teapots")).slug == "kitchen/mugs-and-teapots"  # type: ignore[union-attr]
     assert shelves.of(("Küche/Bad", "Gläser")).slug == "küche-bad/gläser"  # type: ignore[union-attr]

@@ -1,0 +1,94 @@
+"""`python -m tests.bench`: everything, in less than six minutes; `--quick` in less than one, with fewer and shorter runs."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import serving, shop, steps
+from tests.bench.machine import Row, described, table
+from tests.bench.server import served
+
+SEED = 7
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short run of each")
+    parser.add_argument("--seed", type=int, default=SEED)
+    chosen = parser.parse_args()
+    plan = serving.Plan(1, 0.7, 20, chosen.seed) if chosen.quick else serving.Plan(3, 2.5, 200, chosen.seed)
+    began = time.perf_counter()
+    print(f"{described()}; seed {chosen.seed}; median [lowest–highest] of {plan.runs} runs\n", flush=True)
+    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as name:
+        folder = Path(name)
+        _print(_imports(folder, plan, rows=20_000 if chosen.quick else 200_000))
+        _print(_example(folder / "shop", plan))
+        _print(_served(folder / "shop", plan))
+    print(f"took {time.perf_counter() - began:.0f} s")
+
+
+def _imports(folder: Path, plan: serving.Plan, *, rows: int) -> list[Row]:
+    """One-line events: duplicates removed, folded, on disk."""
+    file = folder / "clicks.csv"
+    shop.write_clicks(file, rows, plan.seed)
+    done = []
+    for number in range(plan.runs):
+        done.append(steps.run("import-clicks", folder / f"clicks-{number}", file))
+        if number:
+            shutil.rmtree(folder / f"clicks-{number}")
+    remark = f"{rows:,} generated views, carts, orders of {shop.CUSTOMERS:,} customers and {shop.PRODUCTS:,} products"
+    clicks = folder / "clicks-0"
+    folds = [steps.run("fold", clicks) for _ in range(plan.runs)]
+    replays = [steps.run("replay", clicks) for _ in range(plan.runs)]
+    one_by_one = [steps.run("commit", clicks) for _ in range(plan.runs)]
+    return [
+        Row("import, one-line events", "events/CPU-s", [each.count / each.cpu_s for each in done], remark),
+        Row("", "events/s", [each.count / each.wall_s for each in done], "wall"),
+        Row("", "log bytes/event", [each.more["log_bytes_per_event"] for each in done[:1]]),
+        Row("fold alone, in memory", "events/CPU-s", [each.count / each.cpu_s for each in folds]),
+        Row("full replay, into the file", "events/CPU-s", [each.count / each.cpu_s for each in replays]),
+        Row("one view, one commit", "CPU µs", [1e6 * each.cpu_s / each.count for each in one_by_one], "without HTTP"),
+    ]
+
+
+def _example(folder: Path, plan: serving.Plan) -> list[Row]:
+    """The example shop: lines of orders in, a snapshot out."""
+    imported = steps.run("import-example", folder)
+    trained = [steps.run("train", folder) for _ in range(plan.runs)]
+    sizes = steps.run("sizes", folder).more
+    return [
+        Row("import, order lines", "lines/CPU-s", [imported.count / imported.cpu_s], "the example shop"),
+        Row("", "lines/s", [imported.count / imported.wall_s], "wall"),
+        Row("", "log bytes/event", [imported.more["log_bytes_per_event"]], "an order is one event"),
+        Row("training", "CPU s", [each.cpu_s for each in trained], f"{trained[0].count:,} interactions"),
+        Row("", "s", [each.wall_s for each in trained], "wall"),
+        Row("", "MB at most", [each.peak_mb for each in trained], "resident, whole process"),
+        Row("snapshot", "bytes/product", [trained[0].more["bytes_per_product"]]),
+        *(Row("profile" if not row else "", "bytes", [sizes[name]], name) for row, name in enumerate(sizes)),
+    ]
+
+
+def _served(folder: Path, plan: serving.Plan) -> list[Row]:
+    """The server of the example shop."""
+    customers, products = steps.people_and_products(folder)
+    with served(folder) as server:
+        return [
+            serving.idle(server, 2 * plan.seconds),
+            *serving.rows_above_hello(server, plan, customers, products),
+            *serving.freshness(server, plan, products),
+            *serving.events_per_second(server, plan, customers, products),
+        ]
+
+
+def _print(rows: Sequence[Row]) -> None:
+    print(table(rows), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
