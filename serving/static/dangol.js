@@ -278,7 +278,7 @@
   function show(row, answer) {
     const place = row.querySelector("[data-dangol-items]") || row;
     place.querySelectorAll(":scope > [data-product-id]").forEach((old) => old.remove());
-    const kinds = row.dataset.kinds?.split(",");
+    const kinds = row.dataset.kinds?.split(",").map((kind) => kind.trim());
     const items = (answer?.items || []).filter((item) => !kinds || kinds.includes(item.reason?.kind));
     place.append(...items.map((item) => cardFor(answer, item, row)));
     row.hidden = items.length === 0;
