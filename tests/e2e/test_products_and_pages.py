@@ -77,6 +77,17 @@ def test_no_product_stands_in_two_rows_of_a_page(service: Service, who: dict[str
     assert len(shown) == len(set(shown)) > 6
 
 
+def test_what_fills_up_one_row_is_not_taken_from_what_another_is_about(live_small: Service) -> None:
+    live_small.tell(*(view(f"v-{each}", each, anonymous_id="a-1") for each in ("mug-2", "mug-3")))
+    rows = live_small.post(
+        "/v1/recommendations",
+        {"placements": ["home.buy-again", "home.recently-viewed"], "limit": 4, "anonymous_id": "a-1"},
+    )["rows"]
+    assert ids(rows[1]["items"])[:2] == ["mug-3", "mug-2"]
+    shown = [product_id for row in rows for product_id in ids(row["items"])]
+    assert len(shown) == len(set(shown)) == 8
+
+
 def test_no_product_stands_in_two_rows_of_the_example_s_cart(example_service: Service) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
