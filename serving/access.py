@@ -13,6 +13,7 @@ import ipaddress
 import os
 import secrets
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -126,6 +127,7 @@ class AccessKeys:
         temporary.replace(self._path)
 
 
+@lru_cache(maxsize=1_000)
 def is_loopback(address: str | None) -> bool:
     """Whether an address is this machine's own."""
     if address is None:

@@ -39,3 +39,15 @@ class Metrics:
         )
         self.training_failures = Counter("dangol_training_failures", "Trainings that failed.", registry=self.registry)
         self.build = Gauge("dangol_build_info", "The version that runs.", ("version",), registry=self.registry)
+        self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count and time a request."""
+        key = (route, method, status)
+        counters = self._by_request.get(key)
+        if counters is None:  # looking a labelled metric up costs more than counting
+            counters = self.requests.labels(route, method, str(status)), self.latency.labels(route)
+            self._by_request[key] = counters
+        requests, latency = counters
+        requests.inc()
+        latency.observe(seconds)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from ingest.click_tokens import Click, ClickTokens
+from ingest.click_tokens import ClickTokens
 from ingest.privacy import Alias
 from ingest.vocabulary.clock import Clock, epoch_ms
 from ingest.vocabulary.errors import NotFound, Unavailable
@@ -18,7 +18,6 @@ from ingest.vocabulary.ids import (
     AnonymousId,
     CustomerId,
     EventId,
-    ProductId,
     RequestId,
     SnapshotId,
     Subject,
@@ -169,10 +168,7 @@ class Recommendations:
     ) -> Answer:
         now = self._clock.now()
         request_id = new_request_id(epoch_ms(now))
-
-        def token(product_id: ProductId, position: int) -> str:
-            return self._tokens.sign(Click(request_id, ranking.placement, position, product_id))
-
+        token = self._tokens.signer(request_id, ranking.placement)
         row = items(ranking.picks, person.profile, self._shelf, token)
         answer = Answer(
             request_id=request_id,

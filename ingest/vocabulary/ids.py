@@ -33,6 +33,7 @@ PARTITIONS = 16  # fixed for a generation of the log, and alike in both deployme
 GENERATION = 1
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 class Position(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -96,7 +97,7 @@ def ulid(time_ms: int, randomness: int) -> str:
     Source: the ULID specification (Crockford's base 32, most significant character first).
     """
     value = (time_ms << 80) | (randomness & ((1 << 80) - 1))
-    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def new_request_id(time_ms: int) -> RequestId:
