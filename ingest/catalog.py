@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.events import (
+    CatalogueEvent,
     Event,
     OrderCompleted,
     PriceChanged,
@@ -51,7 +52,7 @@ class CatalogueProjection:
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
         """The product."""
         event = recorded.event
-        if isinstance(event, ProductUpserted | ProductDeleted | PriceChanged | StockChanged):
+        if isinstance(event, CatalogueEvent):
             return (event.product_id,)
         return ()
 
@@ -146,7 +147,7 @@ class CatalogueView:
             for recorded in batch:
                 event = recorded.event
                 match event:
-                    case ProductUpserted() | ProductDeleted() | PriceChanged() | StockChanged():
+                    case CatalogueEvent():
                         row = self.index.find(event.product_id)
                         entry = evolve_entry(None if row is None else self._entries.get(row), event)
                         assert entry is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -91,10 +92,11 @@ class Collector:
         subjects = self._keyring.resolve(alias for alias in aliases if alias is not None)
         events: list[Event] = []
         orderers: dict[OrderId, Subject] = {}
+        consent = cache(self._consent)  # one look-up a person: what this run says of consent counts from the next on
         refused: dict[int, Outcome] = {}
         for index, fact in enumerate(facts):
             try:
-                event = self._prepare(fact, aliases[index], subjects, orderers)
+                event = self._prepare(fact, aliases[index], subjects, orderers, consent)
             except MalformedEvent as error:
                 refused[index] = refusal(names[index], error)
             else:
@@ -113,6 +115,7 @@ class Collector:
         alias: Alias | None,
         subjects: Mapping[Alias, Subject],
         orderers: Mapping[OrderId, Subject],
+        consent: Consent,
     ) -> Event:
         event = _at_a_credible_time(fact.event)
         if not isinstance(event, CustomerEvent):
@@ -120,7 +123,7 @@ class Collector:
             return event
         if alias is not None:
             subject = subjects[alias]
-            self._require_consent(event, subject)
+            _require_consent(event, subject, consent)
         elif isinstance(event, ORDER_EVENTS):
             subject = self._orderer(event, orderers) or new_subject()
         else:
@@ -136,12 +139,6 @@ class Collector:
             return None
         order = self._log.find(order_event_id(event.order_id))
         return order.subject if isinstance(order, OrderCompleted) else orderers.get(event.order_id)
-
-    def _require_consent(self, event: CustomerEvent, subject: Subject) -> None:
-        if isinstance(event, KEPT_WITHOUT_CONSENT):
-            return
-        if self._consent(subject).get("analytics", True) is False:
-            raise MalformedEvent("the person has not agreed to analytics", code="consent_denied")
 
     def _identify(self, fact: Incoming, name: str | None) -> Outcome:
         """Append first, link second: a crash in between is mended by the sender's retry, which links again."""
@@ -190,6 +187,13 @@ def _alias(fact: Incoming) -> Alias | None:
     if fact.anonymous_id is not None:
         return Alias("anonymous", fact.anonymous_id)
     return None
+
+
+def _require_consent(event: CustomerEvent, subject: Subject, consent: Consent) -> None:
+    if isinstance(event, KEPT_WITHOUT_CONSENT):
+        return
+    if consent(subject).get("analytics", True) is False:
+        raise MalformedEvent("the person has not agreed to analytics", code="consent_denied")
 
 
 def _at_a_credible_time(event: Event) -> Event:

@@ -291,7 +291,7 @@ class _Nodes:
     def favourites(self, products: IntVector) -> IntVector:
         """Some of the most wanted products of the categories of some products, by product_index."""
         known = products[products < len(self._node_of)]
-        nodes = {int(node) for node in self._node_of[known] if node >= 0} or {SHOP}
+        nodes = {node for node in self._node_of[known].tolist() if node >= 0} or {SHOP}
         if len(nodes) == 1:
             node = next(iter(nodes))
             return self._favourites[node] if node < len(self._favourites) else NOTHING

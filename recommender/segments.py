@@ -27,6 +27,7 @@ from recommender.interactions import CART, ORDER, VIEW, WISHLIST, lines_that_cou
 
 SEGMENT_OFFSETS = 128  # a segment stays below some 50 KB, small enough to rewrite with every batch
 CANCELLATION, ERASURE = ORDER + 1, ORDER + 2
+_TELLING = frozenset((ProductViewed, ProductAdded, WishlistAdded, OrderCompleted, OrderCancelled, CustomerErased))
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -46,10 +47,17 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Segment] = msgspec.msgpack.Decoder(Segment)
 
 
+def says_something(event: Event) -> bool:
+    """Whether models care about a fact. Most facts of a busy shop are lists that were shown, and say nothing."""
+    kind = type(event)
+    return kind in _TELLING or (kind is OrderRefunded and not event.lines)  # type: ignore[attr-defined]
+
+
 def entry_of(event: Event, offset: int) -> Entry | None:
     """The entry of a fact, or None where it says nothing about products."""
-    if not isinstance(event, CustomerEvent):
+    if not says_something(event):
         return None
+    assert isinstance(event, CustomerEvent)
     time_s, subject = occurred_s(event), event.subject
     match event:
         case ProductViewed(product_id=product):
@@ -93,7 +101,7 @@ class TailProjection:
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
         """The segment the fact lies in, if models care about it."""
         position = recorded.position
-        if entry_of(recorded.event, position.offset) is None:
+        if not says_something(recorded.event):
             return ()
         return (segment_key(position.partition, position.offset),)
 

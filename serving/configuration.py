@@ -21,7 +21,7 @@ from serving.folder import CONFIGURATION_FILE, make_folder
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[serving]`: threads that answer, browser origins that may call, whether the demo store is at `/`."""
 
-    threads: Annotated[int, Meta(ge=1, le=256)] = 16
+    threads: Annotated[int, Meta(ge=1, le=256)] = 8
     origins: tuple[str, ...] = ()
     demo_store: bool = True
 

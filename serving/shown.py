@@ -30,7 +30,7 @@ class ShownLists:
         self._log = log
         self._queue: deque[RankingShown] = deque()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._on_dropped, self._on_written = on_dropped, on_written
         self._thread = threading.Thread(target=self._run, name="shown lists", daemon=True)
         self._thread.start()
@@ -41,24 +41,29 @@ class ShownLists:
             self._on_dropped(1)
             return
         self._queue.append(shown)
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self) -> None:
         """Write what is queued and stop."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
+        """Sleep while nothing is shown; then let some gather, so that many share a commit."""
         while True:
-            last_round = self._closing
+            self._wake.wait()
+            last_round = self._closing.wait(GATHER_S)
+            self._wake.clear()
             while self._queue:
                 if not self._write():
+                    self._wake.set()  # try again after a pause
                     break
             if last_round:
                 if self._queue:
                     self._on_dropped(len(self._queue))
                 return
-            self._wake.wait(GATHER_S)
 
     def _write(self) -> bool:
         batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]

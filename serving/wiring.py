@@ -41,7 +41,7 @@ from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
 from recommender.training import Trained, train
 from serving.access import AccessKeys
-from serving.background import POLL_S, Loop, TrainingProcess
+from serving.background import POLL_S, Loop, TrainingProcess, answer_before_tidying
 from serving.configuration import Configuration, load_configuration
 from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 from serving.metrics import Metrics
@@ -351,6 +351,7 @@ class Worker:
             if engine.answers.moment.publication is None:
                 self._train()
             self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
+        answer_before_tidying()
 
     def close(self) -> None:
         """Stop what runs beside, write what is queued."""
@@ -360,7 +361,8 @@ class Worker:
         self._engine.close()
 
     def _refresh(self) -> None:
-        self._engine.answers.moment.refresh()
+        if self._engine.answers.moment.refresh():
+            answer_before_tidying()
         self._training.finish()
 
     def _train(self) -> None:

@@ -18,6 +18,7 @@ CREATE TABLE claims (claim BLOB PRIMARY KEY, place INTEGER NOT NULL, day INTEGER
 CREATE INDEX claims_by_day ON claims (day) WHERE day IS NOT NULL
 """
 CLAIM_DAYS_MAX = 7  # producers retry for hours at most; analytics SDKs give up after ten attempts
+_CLAIMS_AT_ONCE = 250  # in one statement: small enough to stay in SQLite's cache
 _OFFSET_BITS = 48
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
@@ -86,35 +87,50 @@ class SqliteEventLog:
     def _insert(
         self, connection: sqlite3.Connection, prepared: Sequence[tuple[Event, bytes, bytes | None]]
     ) -> list[Position | None]:
+        present = self._present(connection, [claim for _, _, claim in prepared if claim is not None])
         positions: list[Position | None] = []
         rows: list[tuple[int, bytes]] = []
-        recorded: list[Recorded] = []
+        claims: list[tuple[bytes, int, int | None]] = []
         ends = self._ends.copy()
-        cursor = connection.cursor()
+        recorded: list[Recorded] = []
         for event, stored, claim in prepared:
-            partition = partition_of(event.key)
-            place = partition << _OFFSET_BITS | ends[partition] + 1
             if claim is not None:
-                day = None if _kept_for_ever(event) else int(event.received_at.timestamp()) // DAY_S
-                cursor.execute("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", (claim, place, day))
-                if cursor.rowcount == 0:
+                if claim in present:
                     positions.append(None)
                     continue
-                if day is not None and day > self._swept_day:
-                    self._sweep(connection, day)
-            ends[partition] += 1
-            position = Position(GENERATION, partition, ends[partition])
+                present.add(claim)
+            partition = partition_of(event.key)
+            ends[partition] = offset = ends[partition] + 1
+            place = partition << _OFFSET_BITS | offset
+            if claim is not None:
+                claims.append((claim, place, _day_of_claim(event)))
+            position = Position(GENERATION, partition, offset)
             rows.append((place, stored))
             recorded.append(Recorded(position, event))
             positions.append(position)
-        cursor.executemany("INSERT INTO events VALUES (?, ?)", rows)
+        claims.sort()  # neighbours in the tree are written together
+        connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", claims)
+        connection.executemany("INSERT INTO events VALUES (?, ?)", rows)
+        self._sweep(connection, max((day for _, _, day in claims if day is not None), default=-1))
         self._ends = ends
         self.uncommitted.extend(recorded)
         return positions
 
+    def _present(self, connection: sqlite3.Connection, claims: Sequence[bytes]) -> set[bytes]:
+        """Which of some claims were made before; many are looked up at once."""
+        found: set[bytes] = set()
+        for start in range(0, len(claims), _CLAIMS_AT_ONCE):
+            part = claims[start : start + _CLAIMS_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            rows = connection.execute(f"SELECT claim FROM claims WHERE claim IN ({marks})", part)  # noqa: S608
+            found.update(claim for (claim,) in rows)
+        return found
+
     def _sweep(self, connection: sqlite3.Connection, day: int) -> None:
-        connection.execute("DELETE FROM claims WHERE day < ?", (day - CLAIM_DAYS_MAX,))
-        self._swept_day = day
+        """Once a day, forget the claims that have run out."""
+        if day > self._swept_day:
+            connection.execute("DELETE FROM claims WHERE day < ?", (day - CLAIM_DAYS_MAX,))
+            self._swept_day = day
 
 
 def read_ends(connection: sqlite3.Connection) -> list[int]:
@@ -133,5 +149,8 @@ def _claim(event_id: EventId) -> bytes:
     return hashlib.blake2b(event_id.encode(), digest_size=16).digest()
 
 
-def _kept_for_ever(event: Event) -> bool:
-    return event.imported or isinstance(event, OrderCompleted | ProfileMerged)
+def _day_of_claim(event: Event) -> int | None:
+    """The day a claim is counted from; None for one that is kept for ever."""
+    if event.imported or isinstance(event, (OrderCompleted, ProfileMerged)):
+        return None
+    return int(event.received_at.timestamp()) // DAY_S

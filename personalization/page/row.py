@@ -10,6 +10,7 @@ import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import Candidates, ReasonKind
+from personalization.customer.entries import newest_first
 from personalization.page.filters import allowed
 from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.strategies import Asking, Offer
@@ -159,6 +160,8 @@ class Row:
         """The soft rule that speaks against a product, if one does."""
         if product_index in self._bought:
             return "purchased"
+        if self._asking.placement.exclude_seeds and product_index in self._asking.started_from:
+            return "seed"
         if outside:
             return "same_category"
         if group in self._asked_groups:
@@ -194,7 +197,7 @@ def _bought_lately(asking: Asking) -> set[int]:
     profile, find = asking.profile, asking.shelf.find
     since_ms = profile.newest_ms - days * DAY_S * 1_000
     bought = set()
-    for product_id in reversed(list(profile.purchased)):
+    for product_id in newest_first(profile.purchased):
         if profile.purchased[product_id].at_ms < since_ms:
             break
         product_index = find(product_id)

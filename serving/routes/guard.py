@@ -26,16 +26,17 @@ def authorize(keys: AccessKeys, *, secret_only: bool = False) -> ApiKey | None:
     Raises:
         AccessDenied, Forbidden: as `AccessKeys.authorize`.
     """
-    header = request.environ.get("HTTP_AUTHORIZATION", "")
-    held = header[7:].strip() if header[:7].lower() == "bearer " else _key_in_address()
+    environ = request.environ
+    header = environ.get("HTTP_AUTHORIZATION", "")
+    held = header[7:].strip() if header[:7].lower() == "bearer " else _key_in_address(environ.get("QUERY_STRING", ""))
     if held and held.startswith("sk_") and not header:
         raise MalformedEvent("a secret key belongs into the Authorization header, never into an address")
-    return keys.authorize(held, remote_address=request.remote_addr, secret_only=secret_only)
+    return keys.authorize(held, remote_address=environ.get("REMOTE_ADDR"), secret_only=secret_only)
 
 
-def _key_in_address() -> str | None:
-    """`?key=`, which is rare: parsing a query costs more than looking whether it may have one."""
-    return request.args.get("key") if b"key" in request.query_string else None
+def _key_in_address(query: str) -> str | None:
+    """`?key=`; parsing a query costs more than looking whether it may have one, plainly or percent-encoded."""
+    return request.args.get("key") if "key" in query or "%" in query else None
 
 
 def body() -> bytes:

@@ -2,7 +2,9 @@
  *
  *   <script src="/static/dangol.js" data-endpoint="https://dangol.example" data-key="pk_…" defer></script>
  *   <section data-dangol-placement="home.for-you" data-limit="6" hidden><h2>For you</h2></section>
- *   <section data-dangol-placement="home.buy-again" data-kinds="buy_again" hidden><h2>Buy again</h2></section>
+ *
+ * `data-kinds="recently_viewed"` keeps only items given for these reasons, so that a row filled up with something else
+ * stays away. A category may be given as `data-category`, products of the page as `data-product`.
  *
  * The tag never throws into the page and never shows an error: what cannot be sent waits in a bounded queue and is sent
  * again (harmless, because every event has an id), and a row that cannot be filled stays away. What the server says

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything, in less than six minutes; `--quick` in less than one, with fewer and shorter runs."""
+"""`python -m tests.bench`: everything, in less than six minutes; `--quick` in less than one, with shorter runs."""
 
 from __future__ import annotations
 

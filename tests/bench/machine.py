@@ -27,9 +27,8 @@ def described() -> str:
     models = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     model = models[0] if models else platform.processor() or platform.machine()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return f"{model}, {os.cpu_count()} cores, load {load}; {platform.system()} {platform.release()}; " + (
-        f"{platform.python_implementation()} {platform.python_version()}"
-    )
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, load {load}; {platform.system()} {platform.release()}; {python}"
 
 
 def family(pid: int) -> list[int]:

@@ -20,7 +20,7 @@ from typing import Any
 from flask import Flask, Response
 
 from serving.configuration import Serving
-from serving.folder import ServerLock
+from serving.folder import server_lock
 from serving.server import http_server
 from serving.wiring import FOLDER_VARIABLE, served_application
 from tests.bench.machine import cpu_s, family
@@ -98,7 +98,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 def main(folder: Path, port: int) -> None:
     """Serve until told to stop."""
     os.environ[FOLDER_VARIABLE] = str(folder)
-    lock = ServerLock(folder)
+    lock = server_lock(folder)
     try:
         http_server("tests.bench.server:application", Serving(), host="127.0.0.1", port=port).serve()
     finally:

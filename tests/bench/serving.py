@@ -1,4 +1,4 @@
-"""What a running server does: events a second, rows a second and what a row costs above a hello, how fresh answers are."""
+"""What a running server does: events a second, rows a second, their cost above a hello, how fresh answers are."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def rows_above_hello(served: Served, plan: Plan, customers: Sequence[str], produ
     cases = _cases(customers, products, random.Random(plan.seed))
     cost: dict[str, list[float]] = {name: [] for name in cases}
     rates: dict[str, list[float]] = {name: [] for name in cases}
-    for name, requests in cases.items():  # warm: profiles are read, kernels are loaded
+    for requests in cases.values():  # warm: profiles are read, kernels are loaded
         load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
     for _ in range(plan.runs):
         for name, requests in cases.items():

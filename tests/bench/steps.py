@@ -23,9 +23,8 @@ from ingest.importer import import_file
 from ingest.projector import fold, read_batches
 from ingest.replay import rebuild
 from ingest.vocabulary.ids import PARTITIONS
-from serving.background import DETERMINISTIC_ENVIRONMENT
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
-from serving.wiring import Engine, open_engine
+from serving.wiring import DETERMINISTIC_ENVIRONMENT, Engine, open_engine
 from tests.bench import shop
 from tests.bench.machine import percentile
 
