@@ -324,6 +324,7 @@ def test_a_training_killed_at_any_step_leaves_the_old_snapshot_or_the_new_one_an
                 f"the snapshot after step {operation}",
             )
             snapshots.add(published)
+        orders = order_once_more()
         after = told("train", data=small_folder)["snapshot_id"]
         assert after not in snapshots
         wait_for(lambda: answering(orders) == after, "the new snapshot to answer")
