@@ -10,6 +10,11 @@ from tests.support.service import CATEGORIES, copy_of, dangol, import_example
 from tests.support.small_shop import make_small_shop
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Functions are named by their argument: their addresses differ between the processes that share the tests."""
+    return argname if callable(val) and not isinstance(val, type) else None
+
+
 @pytest.fixture(scope="session")
 def example_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example shop, imported and trained by the command line; nobody may change it."""

@@ -21,7 +21,6 @@ from ingest.dialects.category_rules import load_category_rules
 from ingest.dialects.reading import ImportOptions
 from ingest.importer import import_file
 from ingest.projector import fold, read_batches
-from ingest.replay import rebuild
 from ingest.vocabulary.ids import PARTITIONS
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
 from serving.wiring import DETERMINISTIC_ENVIRONMENT, Engine, open_engine
@@ -111,8 +110,7 @@ def replay(folder: Path) -> Outcome:
     """Every state anew from the log, into the file."""
     with open_engine(folder, None) as engine:
         watch = _Watch()
-        engine.store.clear()
-        return watch.outcome(rebuild(engine.file, engine.log, engine.store, engine.projections).facts)
+        return watch.outcome(engine.replay(verify=False, progress=lambda _: None).facts)
 
 
 def commit_one_by_one(folder: Path) -> Outcome:

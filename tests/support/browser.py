@@ -1,4 +1,4 @@
-"""A real browser: headless Chromium, driven through chromedriver's WebDriver protocol."""
+"""A real browser, driven over WebDriver's HTTP protocol by `chromedriver`; nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,92 +18,100 @@ import pytest
 
 from tests.support.service import free_port, wait_for
 
-QUIET = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,1800",
-]  # fmt: skip
-ANSWER_WAIT_MAX_S = 60
+ARGUMENTS = [
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,1000",
+]
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the WebDriver standard gives a reference to an element
 
 
 class Browser:
-    """One window. `run` executes a script in the page and returns what it returns."""
+    """One window of a fresh profile."""
 
-    def __init__(self, driver: str, session: str) -> None:
-        self._session = f"{driver}/session/{session}"
+    def __init__(self, driver_url: str, profile: Path, binary: str) -> None:
+        root = ["--no-sandbox"] if os.getuid() == 0 else []
+        options = {"binary": binary, "args": [*ARGUMENTS, *root, f"--user-data-dir={profile}"]}
+        capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        self._url = driver_url
+        session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self._url = f"{driver_url}/session/{session['sessionId']}"
 
-    def go(self, url: str) -> None:
-        """Load a page."""
-        call("POST", f"{self._session}/url", {"url": url})
+    def open(self, url: str) -> None:
+        """Go to a page and wait until it is loaded."""
+        self._send("POST", "/url", {"url": url})
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """The value of a script's `return`."""
-        return call("POST", f"{self._session}/execute/sync", {"script": script, "args": list(arguments)})
-
-    def wait_for(self, script: str, what: str) -> Any:
-        """The first true value of a script."""
-        return wait_for(lambda: self.run(script), what)
+        """What a script returns."""
+        return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def click(self, selector: str) -> None:
-        """Click an element as a person would."""
-        found = call("POST", f"{self._session}/element", {"using": "css selector", "value": selector})
-        (element,) = found.values()
-        call("POST", f"{self._session}/element/{element}/click", {})
+        """Click the first element of a selector, as a person does."""
+        found = self._send("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+        self._send("POST", f"/element/{found}/click", {})
 
-    def address(self) -> str:
-        """Where the window is."""
-        address: str = call("GET", f"{self._session}/url")
-        return address
+    def wait(self, script: str, *arguments: Any, what: str | None = None) -> Any:
+        """The first true value that a script returns."""
+        return wait_for(lambda: self.run(script, *arguments), what or script)
 
-    def products(self, placement: str) -> list[str]:
-        """The products of a filled row, once it is filled or has vanished."""
-        row = f"document.querySelector('[data-dangol-placement=\"{placement}\"]')"
-        filled = f"const row = {row}; return row.hidden || row.querySelector('[data-product-id]:not(.ghost)') !== null"
-        self.wait_for(filled, f"the row {placement}")
-        found: list[str] = self.run(
-            f"const row = {row}; return row.hidden ? [] : "
-            "[...row.querySelectorAll('[data-product-id]:not(.ghost)')].map(card => card.dataset.productId)"
-        )
-        return found
+    def complaints(self) -> list[str]:
+        """Errors on the browser's console since the last call."""
+        entries = self._send("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
+    def close(self) -> None:
+        """Close the window."""
+        self._send("DELETE", "")
 
-def call(method: str, url: str, body: dict[str, Any] | None = None) -> Any:
-    """The value a WebDriver command answers."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=ANSWER_WAIT_MAX_S) as answer:
-        return json.load(answer)["value"]
+    def _send(self, method: str, path: str, value: Any = None) -> Any:
+        body = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(self._url + path, body, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answered:
+                return json.load(answered)["value"]
+        except urllib.error.HTTPError as error:
+            told = error.read().decode()
+            raise AssertionError(f"the browser refused {method} {path}: {told[:500]}") from None
 
 
 @contextlib.contextmanager
-def browser(profile: Path) -> Iterator[Browser]:
-    """A browser with an empty profile; skipped where there is none, unless CI insists."""
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or chromedriver is None:
-        assert os.environ.get("CI") != "true", "the browser tests need chromium and chromium-driver"
-        pytest.skip("no chromium and chromedriver on this machine")
+def browsers(folder: Path) -> Iterator[Callable[[], Browser]]:
+    """Opens windows, each with a profile of its own; skips where there is no browser, and fails where CI is true."""
+    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        why = "no browser: chromium and chromedriver are needed (tests/support/system-packages installs them)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
     port = free_port()
-    driver = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [chromedriver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    session = None
+    with (folder / "chromedriver.log").open("wb") as said:
+        process = subprocess.Popen([driver, f"--port={port}"], stdout=said, stderr=said, start_new_session=True)
+    opened: list[Browser] = []
+
+    def new() -> Browser:
+        browser = Browser(f"http://127.0.0.1:{port}", folder / f"profile-{len(opened)}", binary)
+        opened.append(browser)
+        return browser
+
     try:
-        wait_for(lambda: answers(driver), "chromedriver")
-        options = {"binary": chromium, "args": [*QUIET, f"--user-data-dir={profile}"]}
-        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
-        session = call("POST", f"{driver}/session", wanted)["sessionId"]
-        yield Browser(driver, session)
+        wait_for(lambda: _answers(f"http://127.0.0.1:{port}/status"), "chromedriver")
+        yield new
+        for browser in opened:
+            browser.close()
     finally:
-        if session is not None:
-            with contextlib.suppress(OSError):
-                call("DELETE", f"{driver}/session/{session}")
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def answers(driver: str) -> bool:
-    """Whether chromedriver is up."""
-    try:
-        return bool(call("GET", f"{driver}/status")["ready"])
-    except OSError:
-        return False
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answered:
+        return bool(json.load(answered)["value"]["ready"])
+    return False

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.projector import Poison, StateCache, encode_states, fold, read_batches
+from ingest.embedded import SqliteFile
+from ingest.logs.sqlite import SqliteEventLog
+from ingest.projector import EmbeddedProjector, Poison, StateCache, encode_states, fold, read_batches
+from ingest.states.sqlite import SqliteStateStore
 from ingest.vocabulary.errors import Corrupt
 from ingest.vocabulary.events import Custom, CustomerErased, CustomerIdentified, ProductViewed, Recorded
 from ingest.vocabulary.ids import PARTITIONS, partition_of
 from tests.support.build import fact, views
-from tests.support.embedded import Embedded, embedded, temporary_folder
+from tests.support.embedded import MAIN_FILE, SCHEMA, VERSION, Embedded, embedded, read_all, temporary_folder
 from tests.support.projections import Trail, TrailProjection
 from tests.support.strategies import recorded
 
@@ -122,6 +125,11 @@ def test_what_was_read_before_a_commit_never_covers_the_newer_state() -> None:
     cache.commit({("t", "a"): 2})
     cache.put_if_unchanged(("t", "a"), 1, seen)
     assert cache.get(("t", "a")) == 2
+    for _ in range(3):
+        seen = cache.commits
+        cache.commit({})
+        cache.put_if_unchanged(("t", "a"), 1, seen)
+        assert cache.get(("t", "a")) == 2
     seen = cache.commits
     cache.clear()
     cache.put_if_unchanged(("t", "a"), 1, seen)
@@ -182,6 +190,73 @@ def test_a_follower_hears_what_another_process_committed() -> None:
         here.projector.catch_up()
         assert listener.offsets == [0, 1, 2, 3, 4]
         assert here.projector.state("trail", "mary").count == 5
+
+
+@pytest.mark.parametrize("unfolded", [1, 2, 3])
+def test_what_an_earlier_process_left_unfolded_is_folded_first(unfolded: int) -> None:
+    subjects = ("mary", "john", "anne")
+    assert len({partition_of(subject) for subject in subjects}) == 3
+    with temporary_folder() as folder:
+        with embedded(folder) as before:
+            for subject in subjects:
+                before.log.append(views(2, subject=subject))
+        bare = SqliteFile(folder / MAIN_FILE, schema=SCHEMA, version=VERSION)
+        log = SqliteEventLog(bare)
+        for subject in subjects:
+            log.append(views(unfolded, subject=subject))
+        bare.close()
+        with embedded(folder) as after:
+            after.log.append([event for subject in subjects for event in views(1, subject=subject)])
+            assert after.store.positions() == after.log.ends()
+            for subject in subjects:
+                told = [each for each in read_all(after.log) if each.event.key == subject]
+                expected = fold([TRAIL], told, lambda *_: {}).states[("trail", subject)]
+                assert expected.count == unfolded + 3
+                assert after.projector.state("trail", subject) == expected
+
+
+def test_a_log_and_a_projector_made_after_the_first_write_know_what_is_there() -> None:
+    with temporary_folder() as folder:
+        with embedded(folder) as before:
+            before.log.append(views(2, subject="mary"))
+        file = SqliteFile(folder / MAIN_FILE, schema=SCHEMA, version=VERSION)
+        file.write(lambda _: None)
+        log, store = SqliteEventLog(file), SqliteStateStore(file)
+        projector = EmbeddedProjector(log, store, [TRAIL], set_aside=lambda *_: None)
+        file.before_group.append(projector.begin)
+        file.before_commit.append(projector.fold_within)
+        file.after_group.append(projector.finish)
+        log.append(views(1, subject="mary"))
+        assert projector.state("trail", "mary").count == 3
+        assert log.ends() == store.positions()
+        file.close()
+
+
+def test_a_group_that_fails_after_folding_is_told_to_nobody(dangol: Embedded) -> None:
+    listener = Listener()
+    dangol.log.append(views(1, subject="mary"))
+    dangol.projector.attach(listener, since=[-1] * PARTITIONS)
+
+    def fail(_: object) -> None:
+        raise Corrupt("too late")
+
+    dangol.file.before_commit.append(fail)
+    with pytest.raises(Corrupt):
+        dangol.log.append(views(2, subject="mary"))
+    dangol.file.before_commit.remove(fail)
+    assert listener.offsets == [0]
+    assert dangol.projector.state("trail", "mary").count == 1
+    dangol.log.append(views(1, subject="mary"))
+    assert listener.offsets == [0, 1]
+    assert dangol.projector.state("trail", "mary").count == 2
+
+
+def test_what_cannot_be_folded_is_set_aside_with_its_reason(dangol: Embedded) -> None:
+    with capture_logs():
+        dangol.log.append([fact(Custom, subject="mary", name="poison"), *views(1, subject="mary")])
+    (letter,) = dangol.dead_letters.all()
+    assert (letter.source, letter.detail) == ("projection trail", "ValueError: not to be folded")
+    assert dangol.projector.state("trail", "mary").count == 1
 
 
 def test_batches_end_where_they_should_and_a_short_log_is_corrupt(dangol: Embedded) -> None:
