@@ -46,7 +46,9 @@ FILTERS: list[tuple[dict[str, Any], dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "query", "fits"), FILTERS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("body", "query", "fits"), FILTERS, ids=lambda each: str(each)[:40] if isinstance(each, dict) else "fits"
+)
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_filter_lets_through_all_that_fits_and_nothing_else(
     service: Service, placement: str, body: dict[str, Any], query: dict[str, Any], fits: Any
