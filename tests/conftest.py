@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,34 @@ from tests.support.service import CATEGORIES, copy_of, dangol, import_example
 from tests.support.small_shop import make_small_shop
 
 
-@pytest.fixture(scope="session")
-def example_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example shop, imported and trained by the command line; nobody may change it."""
-    folder = tmp_path_factory.mktemp("example") / "data"
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Functions are named by their argument: their addresses differ between the processes that share the tests."""
+    return argname if callable(val) and not isinstance(val, type) else None
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A data folder that the first process of a run makes and the others wait for."""
+    base = factory.getbasetemp()
+    place = (base.parent if base.name.startswith("popen-") else base) / name
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "made").exists():
+            make(place / "data")
+            (place / "made").touch()
+    return place / "data"
+
+
+def make_example_shop(folder: Path) -> None:
+    """The example shop, by the command line."""
     import_example(folder, "--categories", str(CATEGORIES))
     dangol("train", data=folder, check=True)
-    return folder
+
+
+@pytest.fixture(scope="session")
+def example_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example shop, imported and trained; nobody may change it."""
+    return made_once(tmp_path_factory, "example", make_example_shop)
 
 
 @pytest.fixture
@@ -28,7 +51,7 @@ def example_folder(example_shop: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small shop, trained; nobody may change it."""
-    return make_small_shop(tmp_path_factory.mktemp("small") / "data")
+    return made_once(tmp_path_factory, "small", make_small_shop)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ FILTERS: list[tuple[dict[str, Any], dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("body", "query", "fits"), FILTERS, ids=lambda each: "fits" if callable(each) else str(each)[:40]
+    ("body", "query", "fits"), FILTERS, ids=lambda each: str(each)[:40] if isinstance(each, dict) else "fits"
 )
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_filter_lets_through_all_that_fits_and_nothing_else(

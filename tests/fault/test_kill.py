@@ -88,7 +88,7 @@ def known_states(folder: Path) -> tuple[list[Any], dict[str, bytes], Counter[byt
     profiles = dict(rows_of(folder, "SELECT key, value FROM states WHERE projection = 'profile'"))
     with contextlib.closing(sqlite3.connect(folder / "keyring.sqlite3")) as keyring:
         aliases = dict(keyring.execute("SELECT value, subject FROM aliases WHERE kind = 'customer'"))
-    by_customer = {customer: profiles.pop(subject) for customer, subject in aliases.items()}
+    by_customer = {customer: profiles.pop(subject, b"") for customer, subject in aliases.items()}
     return products, by_customer, Counter(profiles.values())
 
 
@@ -274,7 +274,7 @@ MANY = 1_000_000
 
 def train_killed_at(operation: int, folder: Path) -> subprocess.CompletedProcess[str]:
     """Train, and be killed before the n-th time that something is made durable or renamed."""
-    from serving.background import DETERMINISTIC_ENVIRONMENT
+    from serving.wiring import DETERMINISTIC_ENVIRONMENT
 
     return subprocess.run(
         [DANGOL[0], "-c", KILL_AT_OPERATION, str(operation), "train", "--data", str(folder)],
@@ -307,7 +307,8 @@ def test_a_training_killed_at_any_step_leaves_the_old_snapshot_or_the_new_one_an
             snapshot: str = answer["snapshot"]
             return snapshot
 
-        assert answering(order_once_more()) in snapshots
+        first = [order_once_more() for _ in range(5)]
+        assert answering(first[-1]) in snapshots
         whole = train_killed_at(MANY, _copy(small_folder, tmp_path / "rehearsal"))
         assert whole.returncode == 0, whole.stderr
         operations = MANY - int(whole.stderr.split()[-1])
@@ -323,6 +324,7 @@ def test_a_training_killed_at_any_step_leaves_the_old_snapshot_or_the_new_one_an
                 f"the snapshot after step {operation}",
             )
             snapshots.add(published)
+        orders = order_once_more()
         after = told("train", data=small_folder)["snapshot_id"]
         assert after not in snapshots
         wait_for(lambda: answering(orders) == after, "the new snapshot to answer")
