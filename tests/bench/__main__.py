@@ -29,7 +29,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that the server is ended too
     began = time.perf_counter()
     print(
-        f"{described()}; seed {chosen.seed}; median [lowest–highest] of {plan.runs} runs (imports, folds, trainings: at most {LONG_RUNS})\n",
+        f"{described()}; seed {chosen.seed}; median [lowest–highest] of {plan.runs} runs "
+        f"(of long ones at most {LONG_RUNS})\n",
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="dangol-bench-") as name:
