@@ -16,7 +16,7 @@ install: .venv/installed ## the environment in .venv, with the command .venv/bin
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked dependencies (a few minutes the first time)"
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m recommender.kernels
 	@touch $@
 
@@ -39,7 +39,7 @@ mutants: install ## mutation run over the pure core
 	$(BIN)/python -m tests.support.mutants
 
 soak: install ## the long fault runs
-	$(BIN)/pytest tests/fault -m soak --override-ini addopts= --timeout 3600
+	$(BIN)/pytest tests/fault -m soak -n 0 --timeout 3600
 
 lock: ## the lock file, anew from pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["development"], sep="\n")' > build-group.in

@@ -182,7 +182,7 @@ class EmbeddedProjector:
         self._projections = tuple(projections)
         self._by_name = {projection.name: projection for projection in projections}
         self._set_aside = set_aside
-        self._positions: list[int] = [-1] * PARTITIONS
+        self._positions: list[int] = []  # not read yet: the file may have been written before this projector was made
         self._pending: dict[Place, Any] = {}
         self._batch: list[Recorded] = []
         self._followers: list[Follower] = []
@@ -194,7 +194,7 @@ class EmbeddedProjector:
     def begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         """A transaction starts; if another process has written, nothing in memory can be trusted."""
         self._pending, self._batch = {}, []
-        if changed:
+        if changed or not self._positions:
             self.cache.clear()
             self._positions = self._store.positions_within(connection)
 

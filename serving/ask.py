@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from ingest.dialects.native import UNREADABLE
 from ingest.vocabulary.context import Context
 from ingest.vocabulary.errors import MalformedEvent
 from ingest.vocabulary.ids import (
@@ -82,7 +83,7 @@ def ask_from_body(body: bytes) -> Ask:
     """
     try:
         return parsed(_wire_decoder.decode(body or b"{}"))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise malformed(error) from error
 
 
@@ -94,7 +95,7 @@ def page_from_body(body: bytes) -> tuple[tuple[str, ...], Ask]:
     """
     try:
         wire = _page_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise malformed(error) from error
     return wire.placements, parsed(wire)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import socket
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +17,7 @@ from ingest.vocabulary.errors import ConfigurationError
 from serving.access import AccessKeys, is_loopback
 from serving.configuration import Serving, load_configuration
 from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
-from serving.wiring import tell_workers
+from serving.wiring import open_engine, tell_workers
 
 APPLICATION = "serving.wiring:served_application"
 BACKLOG = 1_024
@@ -40,13 +42,28 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
             "or listen on 127.0.0.1"
         )
     lock = server_lock(folder)
-    tell_workers(folder, configuration_path)
-    server = http_server(APPLICATION, configuration.serving, host=host, port=port)
-    click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
     try:
+        with open_engine(folder, configuration_path):
+            pass  # what a worker could only log with its trace, such as a newer version, is said here in one line
+        _require_free(host, port)
+        tell_workers(folder, configuration_path)
+        server = http_server(APPLICATION, configuration.serving, host=host, port=port)
+        click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
         server.serve()
     finally:
         lock.release()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, as long as it can be said clearly."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        why = "is in use: choose another --port" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
+        raise ConfigurationError(f"port {port} of {host} {why}") from error
 
 
 class HttpServer(Protocol):

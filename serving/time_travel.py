@@ -18,7 +18,7 @@ from personalization.customer.projection import ProfileProjection
 from recommender.live import LiveModels
 from recommender.snapshot import Publication
 from recommender.tail import Tail
-from serving.moment import ModelsOnShelf, TailFollower, ordered_products
+from serving.moment import FROM_THE_START, ModelsOnShelf, TailFollower, ordered_products
 from serving.recommendations import LiveModelsOfMoment, Recommendations
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def recommendations_at(engine: Engine, moment: datetime) -> Recommendations:
     publication = engine.snapshots.known_at(moment) or _train_until(engine, moment)
     snapshot = engine.snapshots.open(publication.snapshot_id)
     catalogue = CatalogueView()
-    tail = Tail(catalogue.index, snapshot, publication.cut, engine.configuration.models)
+    tail = Tail(catalogue.index, snapshot, FROM_THE_START, engine.configuration.models)
     follower = TailFollower(tail)
     for batch in _known(engine, moment):
         catalogue.follow(batch)
-        follower.follow(batch)
+        follower.follow([recorded for recorded in batch if not _is_in(publication, recorded)])
     catalogue.hear_of(ordered_products(snapshot))
     models = ModelsOnShelf(LiveModels(snapshot, tail, catalogue.index, catalogue.product), catalogue)
     now = LiveModelsOfMoment(models, snapshot.snapshot_id, ())
@@ -61,6 +61,12 @@ class _Stopped:
     def now(self) -> datetime:
         """The moment."""
         return self._moment
+
+
+def _is_in(publication: Publication, recorded: Recorded) -> bool:
+    """Whether a snapshot has seen a fact: one of the past has left out what stood in the log, but was not known yet."""
+    position = recorded.position
+    return position.offset <= publication.cut[position.partition] and recorded.event.known_at <= publication.known_until
 
 
 def _train_until(engine: Engine, moment: datetime) -> Publication:

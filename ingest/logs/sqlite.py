@@ -31,7 +31,7 @@ class SqliteEventLog:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
-        self._ends: list[int] = [-1] * PARTITIONS
+        self._ends: list[int] = []  # not read yet: the file may have been written before this log was made
         self._swept_day = -1
         self.uncommitted: list[Recorded] = []
         file.before_group.append(self._begin)
@@ -81,7 +81,7 @@ class SqliteEventLog:
 
     def _begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         self.uncommitted = []
-        if changed:
+        if changed or not self._ends:
             self._ends = read_ends(connection)
 
     def _insert(

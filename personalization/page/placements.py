@@ -45,7 +45,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     Attributes:
         chain: strategies from top to bottom; each adds to the row until it is full.
         seeds: where the products to start from come from; the first source that has any is taken.
-        exclude_seeds: what lies in the cart, or is started from, is not shown. A product asked about never is.
+        exclude_seeds: what lies in the cart is not shown, and what a strategy started from only where the row would
+            stay short. A product asked about never is.
         exclude_purchased_days: what was bought within so many days is shown only where the row would stay short.
         same_category: what is not in the leaf category of a seed is shown only where the row would stay short.
         one_per_group: of the variants of one item only one is shown.

@@ -160,6 +160,8 @@ class Row:
         """The soft rule that speaks against a product, if one does."""
         if product_index in self._bought:
             return "purchased"
+        if self._asking.placement.exclude_seeds and product_index in self._asking.started_from:
+            return "seed"
         if outside:
             return "same_category"
         if group in self._asked_groups:

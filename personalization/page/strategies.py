@@ -44,6 +44,7 @@ class Asking:
     ) -> None:
         self.request, self.placement, self.shelf, self.models = request, placement, shelf, models
         self.profile = profile if profile is not None and profile.personalized else EMPTY
+        self.started_from: frozenset[int] = frozenset()
 
     @cached_property
     def asked(self) -> tuple[int, ...]:
@@ -161,7 +162,10 @@ BY_NAME: Mapping[str, Strategy] = MappingProxyType(
 
 
 def _from_seeds(model: Callable[[Seeds, int], Candidates], asking: Asking, limit: int) -> Offer:
-    return Offer(model(asking.seeds, limit) if len(asking.seeds.products) else NO_CANDIDATES)
+    if not len(asking.seeds.products):
+        return Offer(NO_CANDIDATES)
+    asking.started_from = frozenset(asking.seeds.products.tolist())
+    return Offer(model(asking.seeds, limit))
 
 
 def _of_profile(kind: ReasonKind, products: list[int], scores: list[float], counts: list[int] | None) -> Offer:

@@ -30,6 +30,6 @@ def customers_blueprint(engine: Engine) -> Blueprint:
     @blueprint.delete("/v1/customers/<customer_id>")
     def forget(customer_id: str) -> Response:
         authorize(engine.keys, secret_only=True)
-        return answer(engine.erasure.forget(parse_customer_id(customer_id)))
+        return answer(engine.forget(parse_customer_id(customer_id)))
 
     return blueprint

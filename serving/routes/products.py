@@ -8,6 +8,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from ingest.collector import Incoming, Outcome, refusal
+from ingest.dialects.native import UNREADABLE
 from ingest.dialects.product_fields import parse_product
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.errors import MalformedEvent, NotFound, OversizedInput
@@ -88,7 +89,7 @@ def _take_in(engine: Engine, raw: bytes) -> list[dict[str, Any]]:
     """A batch of products, each answered on its own."""
     try:
         stated = msgspec.json.decode(raw, type=_Batch).products
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedEvent(f'the body must be {{"products": […]}}: {error}', code="malformed_batch") from error
     if len(stated) > PRODUCTS_MAX:
         raise OversizedInput(f"a batch has at most {PRODUCTS_MAX} products, got {len(stated)}", pointer="/products")
@@ -129,7 +130,7 @@ def _envelope(engine: Engine) -> dict[str, Any]:
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedEvent(f"the body must be a JSON object: {error}") from error
 
 

@@ -3,6 +3,9 @@
  *   <script src="/static/dangol.js" data-endpoint="https://dangol.example" data-key="pk_…" defer></script>
  *   <section data-dangol-placement="home.for-you" data-limit="6" hidden><h2>For you</h2></section>
  *
+ * `data-kinds="recently_viewed"` keeps only items given for these reasons, so that a row filled up with something else
+ * stays away. A category may be given as `data-category`, products of the page as `data-product`.
+ *
  * The tag never throws into the page and never shows an error: what cannot be sent waits in a bounded queue and is sent
  * again (harmless, because every event has an id), and a row that cannot be filled stays away. What the server says
  * reaches the page as text, never as markup. It needs no inline script, so a strict Content-Security-Policy may stand.
@@ -275,7 +278,8 @@
   function show(row, answer) {
     const place = row.querySelector("[data-dangol-items]") || row;
     place.querySelectorAll(":scope > [data-product-id]").forEach((old) => old.remove());
-    const items = answer?.items || [];
+    const kinds = row.dataset.kinds?.split(",").map((kind) => kind.trim());
+    const items = (answer?.items || []).filter((item) => !kinds || kinds.includes(item.reason?.kind));
     place.append(...items.map((item) => cardFor(answer, item, row)));
     row.hidden = items.length === 0;
     row.dispatchEvent(new CustomEvent("dangol:filled", { bubbles: true, detail: answer }));

@@ -135,7 +135,7 @@ def test_a_customer_who_comes_back_after_being_forgotten_is_somebody_new(live_sm
     assert live_small.tell(view("v-9", "mug-5", customer_id=REGULAR)) == ["accepted"]
     new = live_small.get(f"/v1/customers/{REGULAR}")
     assert new["subject"] != old
-    assert [each["product_id"] for each in live_small.row("home.recently-viewed", customer_id=REGULAR)][0] == "mug-5"
+    assert ids(live_small.row("home.recently-viewed", customer_id=REGULAR))[0] == "mug-5"
 
 
 def test_a_server_that_runs_beside_notices_what_the_command_line_forgets(live_small: Service) -> None:

@@ -68,7 +68,7 @@ def test_the_cancellation_of_an_order_that_was_imported_takes_it_away(live_examp
     (item,) = live_example.row("product.bought-together", product_ids="85123A", limit=1)
     before, partner = item["reason"]["evidence"]["orders"], item["product_id"]
     invoices = invoices_by_product()
-    invoice = sorted(invoices["85123A"] & invoices[partner])[0]
+    invoice = min(invoices["85123A"] & invoices[partner])
     cancelled = {"event_id": "c-1", "type": "order_cancelled", "order_id": invoice}
     assert live_example.tell(cancelled) == ["accepted"], "shops often send nothing but the order's id"
     assert orders_in_common(live_example, "85123A", partner) == before - 1

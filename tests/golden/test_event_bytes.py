@@ -136,7 +136,7 @@ def test_a_record_of_a_newer_version_asks_for_an_upgrade() -> None:
 
 
 def test_an_empty_record_is_corrupt() -> None:
-    with pytest.raises(Corrupt, match="an empty record is not a fact"):
+    with pytest.raises(Corrupt, match=r"^an empty record is not a fact$"):
         decode_event(b"")
 
 

@@ -51,7 +51,7 @@ def test_what_follows_does_not_depend_on_batches(history: list[Event], ends: lis
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories(), cuts)
 def test_a_replay_of_the_log_gives_the_states_in_the_store(history: list[Event], ends: list[int]) -> None:
     with temporary_folder() as folder, embedded(folder, PROJECTIONS) as dangol:
@@ -62,7 +62,7 @@ def test_a_replay_of_the_log_gives_the_states_in_the_store(history: list[Event],
         assert dangol.store.positions() == dangol.log.ends()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(histories(), st.integers(0, 40))
 def test_states_continue_where_an_earlier_process_stopped(history: list[Event], cut: int) -> None:
     with temporary_folder() as folder:
@@ -73,7 +73,7 @@ def test_states_continue_where_an_earlier_process_stopped(history: list[Event], 
             assert states_of(dangol.store, PROJECTIONS) == fold_in_batches(read_all(dangol.log), ())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(histories(), st.integers(0, 40))
 def test_facts_that_were_never_folded_are_folded_with_the_next_append(history: list[Event], cut: int) -> None:
     with temporary_folder() as folder:

@@ -82,7 +82,7 @@ def test_any_body_is_read_or_refused_as_malformed(body: bytes) -> None:
         return
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(st.data())
 def test_a_changed_event_is_a_fact_or_a_refusal_and_never_spoils_its_neighbour(data: st.DataObject) -> None:
     sent = whole(data.draw(st.sampled_from(sorted(VALID))))

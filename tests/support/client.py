@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ class Client:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_WAIT_MAX_S)
         given = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         try:
-            connection.request(method, path, body, given | dict(headers or {}))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
+                connection.request(method, path, body, given | dict(headers or {}))
             answered = connection.getresponse()
             return Response(answered.status, {k.lower(): v for k, v in answered.getheaders()}, answered.read())
         finally:

@@ -1,4 +1,4 @@
-"""Starts Dangol as its users do: the command line in processes of their own, a server on a free port, a trained shop."""
+"""Starts Dangol as its users do: commands in processes of their own, a server on a free port, a trained shop."""
 
 from __future__ import annotations
 

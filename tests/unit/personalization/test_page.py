@@ -167,7 +167,16 @@ def test_the_product_asked_about_is_not_shown_even_if_a_model_offers_it() -> Non
 def test_a_product_is_not_its_own_reason() -> None:
     viewed = known(fact(ProductViewed, product_id="cup"))
     row = ranked("home.for-you", viewed, offers={"for_you": ["cup", "bowl"]})
-    assert list(zip(ids(row), kinds(row), strict=True))[:2] == [("bowl", "for_you"), ("cup", "fallback_popular")]
+    assert (ids(row)[0], kinds(row)[0]) == ("bowl", "for_you")
+
+
+def test_what_a_row_started_from_is_shown_only_where_it_would_stay_short() -> None:
+    viewed = known(fact(ProductViewed, product_id="cup"))
+    offers = {"for_you": ["cup", "bowl", "plate"]}
+    assert ids(ranked("home.for-you", viewed, offers=offers, limit=2)) == ["bowl", "plate"]
+    whole_shelf = ranked("home.for-you", viewed, offers=offers, limit=100)
+    assert ids(whole_shelf)[-1] == "cup"
+    assert len(set(ids(whole_shelf))) == len(ids(whole_shelf))
 
 
 def test_what_lies_in_the_cart_is_not_shown_where_seeds_are_not() -> None:

@@ -1,0 +1,137 @@
+"""Forgetting reaches the log, the states, the keyring and the dead letters, and a search for the bytes proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.dead_letters import DeadLetter
+from ingest.erasure import facts_about, in_clear
+from ingest.privacy import Alias
+from ingest.vocabulary import events as facts
+from ingest.vocabulary.errors import NotFound, Unavailable
+from ingest.vocabulary.ids import CustomerId
+from tests.support.build import incoming
+from tests.support.embedded import Embedded, embedded, read_all, temporary_folder
+
+MARY = CustomerId("mary-17850")
+TRACES = (b"mary-17850", b"visitor-a-7", b"mary@example.org", b"+44 20 7946 0000", b"192.0.2.77", b"anniversary gift")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with temporary_folder() as made:
+        yield made
+
+
+def a_life_of_mary(dangol: Embedded) -> None:
+    """She looks around, searches, logs in, orders; one of her events could not be read. John is there as well."""
+    dangol.collector.collect(
+        [
+            incoming(facts.ProductViewed, anonymous="visitor-a-7", personal={"ip": "192.0.2.77"}),
+            incoming(facts.Searched, anonymous="visitor-a-7", personal={"query": "anniversary gift"}),
+            incoming(
+                facts.CustomerIdentified,
+                customer=MARY,
+                anonymous="visitor-a-7",
+                personal={"traits": {"email": "mary@example.org", "phone": "+44 20 7946 0000"}},
+            ),
+            incoming(facts.OrderCompleted, customer=MARY, order_id="o-1", personal={"email": "mary@example.org"}),
+            incoming(facts.OrderCompleted, customer="john", order_id="o-2", personal={"email": "john@example.org"}),
+        ]
+    )
+    letters = [
+        DeadLetter(source="api", code="malformed", detail="no", place="", payload=payload)
+        for payload in ('{"customer_id": "mary-17850"}', '{"email": "mary@example.org"}', '{"customer_id": "john"}')
+    ]
+    dangol.dead_letters.add(letters, at_ms=0)
+
+
+def traces(folder: Path) -> set[bytes]:
+    """What of Mary is in any file."""
+    stored = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return {trace for trace in TRACES if trace in stored}
+
+
+def test_no_byte_of_a_forgotten_customer_is_left_in_any_file(folder: Path) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+        assert traces(folder) == {b"mary-17850", b"visitor-a-7"}, "only the keyring knows ids; all else is sealed"
+        forgotten = dangol.erasure.forget(MARY)
+        assert (forgotten.subjects, forgotten.dead_letters) == (2, 2)
+        assert traces(folder) == set()
+    assert traces(folder) == set()
+
+
+def test_a_forgotten_customers_states_are_dropped_and_facts_stay_sealed(folder: Path) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+        mary = dangol.keyring.find(Alias("customer", MARY))
+        assert mary is not None
+        subjects = dangol.keyring.linked(mary)
+        dangol.erasure.forget(MARY)
+        for subject in subjects:
+            assert dangol.projector.state("trail", subject) is None
+        for recorded in read_all(dangol.log):
+            if isinstance(recorded.event, facts.CustomerEvent) and recorded.event.subject in subjects:
+                assert in_clear(recorded, dangol.keyring).get("personal") is None
+
+
+def test_others_are_not_forgotten_with_a_customer(folder: Path) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+        dangol.erasure.forget(MARY)
+        john = dangol.keyring.find(Alias("customer", "john"))
+        assert john is not None
+        (order,) = facts_about(dangol.log, dangol.keyring, john)
+        assert in_clear(order, dangol.keyring)["personal"] == {"email": "john@example.org"}
+        assert dangol.dead_letters.count() == 1
+
+
+def test_a_customer_who_is_not_there_cannot_be_forgotten(folder: Path) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+        dangol.erasure.forget(MARY)
+        with pytest.raises(NotFound):
+            dangol.erasure.forget(MARY)
+
+
+def test_an_erasure_that_was_cut_off_is_finished_at_the_next_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+
+        def down(*_: object) -> None:
+            raise Unavailable("the log is down")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(dangol.log, "append", down)
+            with pytest.raises(Unavailable):
+                dangol.erasure.forget(MARY)
+        assert len(dangol.keyring.erasing()) == 2
+    with embedded(folder) as dangol:
+        assert dangol.erasure.resume() == 2
+        assert dangol.erasure.resume() == 0
+        erased = [each.event for each in read_all(dangol.log) if isinstance(each.event, facts.CustomerErased)]
+        assert len(erased) == 2
+        assert traces(folder) == set()
+
+
+def test_everything_about_a_person_is_exported_in_clear(folder: Path) -> None:
+    with embedded(folder) as dangol:
+        a_life_of_mary(dangol)
+        mary = dangol.keyring.find(Alias("customer", MARY))
+        assert mary is not None
+        plain = [in_clear(recorded, dangol.keyring) for recorded in facts_about(dangol.log, dangol.keyring, mary)]
+        assert sorted(each["type"] for each in plain) == [
+            "customer_identified",
+            "order_completed",
+            "product_viewed",
+            "profile_merged",
+            "searched",
+        ]
+        assert {"query": "anniversary gift"} in [each.get("personal") for each in plain]
+        assert not any("profile" in each for each in plain)
