@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,8 @@ from serving.wiring import open_engine, tell_workers
 
 APPLICATION = "serving.wiring:served_application"
 BACKLOG = 1_024
+CONNECTIONS_MAX = 1_000  # open ones, idle or not: granian's "backpressure" counts connections, and further ones wait
+FILES_MIN = 4_096  # a connection is an open file, and the usual limit is as low as 1,024
 WORKER_KILL_S = 20  # what a worker may take to write its queues when it is told to stop
 
 
@@ -73,6 +76,7 @@ class HttpServer(Protocol):
 
 def http_server(application: str, serving: Serving, *, host: str, port: int) -> HttpServer:
     """The HTTP server in front of an application factory: one worker process, so many threads as are configured."""
+    _allow_open_files()
     server: HttpServer = Granian(
         application,
         factory=True,
@@ -82,10 +86,18 @@ def http_server(application: str, serving: Serving, *, host: str, port: int) -> 
         workers=1,
         blocking_threads=serving.threads,
         backlog=BACKLOG,
-        backpressure=serving.threads * 4,
+        backpressure=CONNECTIONS_MAX,
         workers_kill_timeout=WORKER_KILL_S,
         log_level=LogLevels.error,
         respawn_failed_workers=True,
         process_name="dangol",
     )
     return server
+
+
+def _allow_open_files() -> None:
+    """Raise this process's limit of open files as far as the machine lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES_MIN:
+        wanted = FILES_MIN if hard == resource.RLIM_INFINITY else min(FILES_MIN, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -30,7 +30,7 @@ def main() -> None:
     began = time.perf_counter()
     print(
         f"{described()}; seed {chosen.seed}; median [lowest–highest] of {plan.runs} runs "
-        f"(imports, folds, trainings: at most {LONG_RUNS})\n",
+        f"(of long ones at most {LONG_RUNS})\n",
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="dangol-bench-") as name:
