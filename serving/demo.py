@@ -12,6 +12,7 @@ from ingest.dialects.category_rules import load_category_rules
 from ingest.dialects.reading import ImportOptions
 from ingest.importer import newest_time
 from ingest.vocabulary.errors import ConfigurationError
+from recommender.snapshot import SnapshotStore
 from serving.commands.import_ import import_with_progress
 from serving.commands.options import DEFAULT_FOLDER, Options
 from serving.configuration import write_configuration
@@ -52,11 +53,12 @@ def run_demo(options: Options, *, port: int, example: Path | None) -> None:
     folder = DEMO_FOLDER if options.folder == Path(DEFAULT_FOLDER) else options.folder
     options = options._replace(folder=folder)
     write_configuration(folder)
-    with_deterministic_arithmetic()
-    with open_engine(folder, options.configuration) as engine:
-        _import(options, engine, shop)
-        if engine.snapshots.current() is None:
-            _train(options, engine)
+    if not _is_prepared(folder):
+        with_deterministic_arithmetic()
+        with open_engine(folder, options.configuration) as engine:
+            _import(options, engine, shop)
+            if engine.snapshots.current() is None:
+                _train(options, engine)
     _print_pages(port)
     serve(folder, options.configuration, host="127.0.0.1", port=port)
 
@@ -64,8 +66,6 @@ def run_demo(options: Options, *, port: int, example: Path | None) -> None:
 def _import(options: Options, engine: Engine, shop: Path) -> None:
     rules = load_category_rules(shop / CATEGORIES_FILE)
     plain = ImportOptions(columns=COLUMNS, constants=CONSTANTS, category_of=rules.category_of)
-    if _marker(engine.folder).exists() and engine.snapshots.current() is not None:
-        return
     shift = _shift(engine, shop, plain)
     read = ImportOptions(columns=COLUMNS, constants=CONSTANTS, category_of=rules.category_of, shift=shift)
     report = import_with_progress(options, engine, shop / ORDERS_FILE, "csv", read)
@@ -82,6 +82,11 @@ def _shift(engine: Engine, shop: Path, read: ImportOptions) -> timedelta:
         temporary.write_text(f"{days}\n", encoding="ascii")
         temporary.replace(marker)
     return timedelta(days=int(marker.read_text(encoding="ascii")))
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether an earlier start imported and trained to the end."""
+    return _marker(folder).exists() and SnapshotStore(folder / "snapshots").current() is not None
 
 
 def _marker(folder: Path) -> Path:
