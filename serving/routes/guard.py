@@ -48,6 +48,8 @@ def body() -> bytes:
     """
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise OversizedInput(f"a body has at most {BODY_BYTES_MAX} bytes")
+    if request.content_length is None:
+        request.environ["wsgi.input_terminated"] = True  # the server ends a body sent in chunks
     raw = request.get_data(cache=False)
     if len(raw) > BODY_BYTES_MAX:
         raise OversizedInput(f"a body has at most {BODY_BYTES_MAX} bytes")

@@ -116,7 +116,10 @@ def test_an_import_that_is_killed_again_and_again_ends_as_if_nothing_had_happene
     final = told(*words, data=troubled)
     if not final.get("already_imported"):
         counted = Counter(final["accepted"]) + Counter(final["repeated"])
-        assert counted == Counter(undisturbed["accepted"])
+        told_once = Counter(undisturbed["accepted"])
+        for facts in (counted, told_once):  # a product that is known by now is not told again
+            facts.pop("product_upserted", None)
+        assert counted == told_once
     assert_verified(troubled)
     for once, again in zip(known_states(calm), known_states(troubled), strict=True):
         assert once == again

@@ -66,7 +66,7 @@ def placements(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("address", "rows"),
     [
-        ("/", ["home.for-you", "home.buy-again", "home.popular", "home.recently-viewed"]),
+        ("/", ["home.for-you", "home.recently-viewed", "home.buy-again", "home.popular"]),
         ("/c/kitchen", ["category.popular"]),
         ("/p/M1", ["product.bought-together", "product.similar"]),
         ("/cart", ["cart.cross-sell"]),
