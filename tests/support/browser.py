@@ -52,10 +52,21 @@ class Browser:
         return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def click(self, selector: str) -> None:
-        """Click the first element of a selector, as a person does."""
+        """Click the first element of a selector, as a person does: again if the page moved under the pointer."""
+        wait_for(lambda: self._clicked(selector), f"a click on {selector}")
+
+    def _clicked(self, selector: str) -> bool:
         found = self._send("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
-        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
-        self._send("POST", f"/element/{found}/click", {})
+        self.run(
+            "document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector
+        )
+        try:
+            self._send("POST", f"/element/{found}/click", {})
+        except AssertionError as error:
+            if "click intercepted" in str(error):
+                return False
+            raise
+        return True
 
     def wait(self, script: str, *arguments: Any, what: str | None = None) -> Any:
         """The first true value that a script returns."""
