@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ids import PARTITIONS, ProductId
 from ingest.vocabulary.ranking import IntVector, ProductIndex
+from recommender.configuration import TrainingConfiguration
 from recommender.decay import day_of, decay_between, decay_tables, size_damping
 from recommender.interactions import KIND_UNITS, ORDER
 from recommender.kernels.arrays import HELD, NODES, SHOP_ORDERS, TODAY, UNITS, Fresh
@@ -21,7 +22,6 @@ from recommender.kernels.tailing import append_order, append_units, begin_day, r
 from recommender.models.bought_together import find_order
 from recommender.segments import CANCELLATION, ERASURE, Entry, Segment, partition_and_first_offset
 from recommender.snapshot import Snapshot
-from recommender.training import TrainingConfiguration
 
 NOTHING_READ = (-1,) * PARTITIONS
 _ROOM = 1024

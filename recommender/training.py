@@ -13,21 +13,13 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
+from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions, interactions_of
 from recommender.models import bought_together, popularity, similar
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
 
 Progress = Callable[[str, float], None]
 Arrays = dict[str, NDArray[Any]]
-
-
-class TrainingConfiguration(msgspec.Struct, frozen=True):
-    """The configuration of every model; `threads` changes the time it takes and nothing else."""
-
-    popularity: popularity.PopularityConfiguration = popularity.PopularityConfiguration()
-    bought_together: bought_together.BoughtTogetherConfiguration = bought_together.BoughtTogetherConfiguration()
-    similar: similar.SimilarConfiguration = similar.SimilarConfiguration()
-    threads: int = 1
 
 
 class Trained(msgspec.Struct, frozen=True):

@@ -6,11 +6,16 @@ import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ingest.vocabulary.errors import DangolError
+from ingest.vocabulary.ids import FROM_THE_START
+
+if TYPE_CHECKING:
+    from serving.wiring import Engine
 
 GARBAGE_OBJECTS = 20_000  # new objects between two young collections; a row makes some hundreds
 SWITCH_S = 0.001
@@ -57,7 +62,9 @@ class Loop:
 class TrainingProcess:
     """Training in a process of its own, so that answers keep their core and its memory ends with it."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], on_failure: Callable[[], None]
+    ) -> None:
         self._arguments = [sys.executable, "-m", "serving", "train", "--json", *arguments]
         self._environment = environment
         self._on_failure = on_failure
@@ -92,3 +99,45 @@ class TrainingProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+
+
+class Worker:
+    """A server's worker process: the engine and what runs beside the answers."""
+
+    def __init__(self, engine: Engine, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start what runs beside.
+
+        Args:
+            arguments, environment: those of the command that trains.
+        """
+        self._engine = engine
+        self._training = TrainingProcess(arguments, environment, engine.metrics.training_failures.inc)
+        every_minutes = engine.configuration.training.every_minutes
+        engine.answers.moment.refresh()
+        self._loops = [
+            Loop("follow", engine.projector.catch_up, every_s=POLL_S),
+            Loop("refresh", self._refresh, every_s=POLL_S),
+        ]
+        if every_minutes:
+            if engine.answers.moment.publication is None:
+                self._train()
+            self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
+        answer_before_tidying()
+
+    def close(self) -> None:
+        """Stop what runs beside, write what is queued."""
+        for loop in self._loops:
+            loop.stop()
+        self._training.stop()
+        self._engine.close()
+
+    def _refresh(self) -> None:
+        if self._engine.answers.moment.refresh():
+            answer_before_tidying()
+        self._training.finish()
+
+    def _train(self) -> None:
+        publication = self._engine.answers.moment.publication
+        learnt = FROM_THE_START if publication is None else publication.cut
+        if learnt != self._engine.store.positions():
+            self._training.start()

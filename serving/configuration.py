@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.page.placements import Placement, read_placements
-from recommender.training import TrainingConfiguration
+from recommender.configuration import TrainingConfiguration
 from serving.folder import CONFIGURATION_FILE, make_folder
 
 

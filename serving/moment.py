@@ -11,17 +11,15 @@ from ingest.catalog import CatalogueView
 from ingest.projector import EmbeddedProjector
 from ingest.vocabulary.errors import Corrupt, NotFound
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ids import PARTITIONS, ProductId
+from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.ranking import Candidates, Degradation
+from recommender.configuration import TrainingConfiguration
 from recommender.live import LiveModels
 from recommender.segments import Segment, TailProjection, entry_of, segment_key
 from recommender.snapshot import Publication, Snapshot, SnapshotStore
 from recommender.tail import Tail
-from recommender.training import TrainingConfiguration
 from serving.recommendations import LiveModelsOfMoment
-
-FROM_THE_START = (-1,) * PARTITIONS
 
 _log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from ingest.catalog import CatalogueView
 from ingest.erasure import facts_about
 from ingest.vocabulary.events import RankingShown, Recorded
-from ingest.vocabulary.ids import Subject
+from ingest.vocabulary.ids import FROM_THE_START, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
 from recommender.live import LiveModels
 from recommender.snapshot import Publication
 from recommender.tail import Tail
-from serving.moment import FROM_THE_START, ModelsOnShelf, TailFollower, ordered_products
+from serving.moment import ModelsOnShelf, TailFollower, ordered_products
 from serving.recommendations import LiveModelsOfMoment, Recommendations
 
 if TYPE_CHECKING:

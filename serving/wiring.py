@@ -1,4 +1,8 @@
-"""The one composition root: the only place that chooses backends and reads the environment."""
+"""The one composition root: the only place that chooses backends and reads the environment.
+
+What only answering or training needs is imported when first asked for: most commands need neither, and it costs more to
+load than they take.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-
-from flask import Flask
+from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueProjection, CatalogueView
 from ingest.click_tokens import ClickTokens
@@ -34,21 +37,22 @@ from ingest.vocabulary.clock import Clock, SystemClock, epoch_ms
 from ingest.vocabulary.codec import encode_event
 from ingest.vocabulary.errors import DangolError
 from ingest.vocabulary.events import Event, Recorded
-from ingest.vocabulary.ids import CustomerId, Subject
-from personalization.customer.profile import Profile
+from ingest.vocabulary.ids import FROM_THE_START, CustomerId, Subject
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
-from recommender.training import Trained, train
 from serving.access import AccessKeys
-from serving.background import POLL_S, Loop, TrainingProcess, answer_before_tidying
 from serving.configuration import Configuration, load_configuration
 from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 from serving.metrics import Metrics
-from serving.moment import FROM_THE_START, Moment
 from serving.people import People
-from serving.recommendations import Recommendations
-from serving.shown import ShownLists
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from recommender.training import Trained
+    from serving.answers import Answers
+    from serving.recommendations import Recommendations
 
 FOLDER_VARIABLE = "DANGOL_DATA"
 CONFIGURATION_VARIABLE = "DANGOL_CONFIG"
@@ -103,6 +107,8 @@ class Engine:
     def answers(self) -> Answers:
         """What answering needs, loaded when first asked for."""
         if self._answers is None:
+            from serving.answers import Answers
+
             self._answers = Answers(self)
         return self._answers
 
@@ -156,6 +162,8 @@ class Engine:
         self, *, until: datetime | None = None, progress: Callable[[str, float], None] = lambda _, __: None
     ) -> Trained:
         """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use."""
+        from recommender.training import train
+
         lock = training_lock(self.folder)
         try:
             cut = self.store.positions()
@@ -237,51 +245,6 @@ class Engine:
         self.dead_letters.add_within(connection, letters, at_ms=epoch_ms(self.clock.now()))
 
 
-class Answers:
-    """What answering needs: the catalogue in memory, the models of the moment, the queue of shown lists."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._projector = engine.projector
-        self.catalogue = CatalogueView()
-        since = engine.store.positions()
-        self.catalogue.load(engine.store)
-        engine.projector.attach(self.catalogue, since=since)
-        self.moment = Moment(
-            engine.snapshots, engine.store, engine.projector, self.catalogue, engine.configuration.models
-        )
-        self.moment.refresh()
-        self.shown = ShownLists(
-            engine.log,
-            on_dropped=engine.metrics.shown_dropped.inc,
-            on_written=engine.metrics.shown_written.inc,
-        )
-        self.recommendations = Recommendations(
-            directory=engine.keyring,
-            profile_of=lambda subject: profile_of(engine.projector, subject),
-            shelf=self.catalogue,
-            models=self.moment.now,
-            placements=engine.configuration.placements,
-            configuration_id=engine.configuration_id,
-            tokens=engine.tokens,
-            clock=engine.clock,
-            shown=self.shown.put,
-            catalogue_version=lambda: self.catalogue.version,
-        )
-
-    def close(self) -> None:
-        """Write the queue of shown lists."""
-        self.shown.close()
-
-
-def profile_of(projector: EmbeddedProjector, subject: Subject) -> Profile | None:
-    """The profile of a subject; that of the customer a visitor turned out to be."""
-    profile: Profile | None = projector.state(ProfileProjection.name, subject)
-    if profile is not None and profile.merged_into is not None:
-        known: Profile | None = projector.state(ProfileProjection.name, profile.merged_into)
-        return known or profile
-    return profile
-
-
 @contextmanager
 def open_engine(folder: Path, configuration_path: Path | None, *, create: bool = False) -> Iterator[Engine]:
     """The engine of a data folder, for a command; closed in any case.
@@ -322,54 +285,17 @@ def tell_workers(folder: Path, configuration_path: Path | None) -> None:
 def served_application() -> Flask:
     """The application of a server's worker process, with its background threads."""
     from serving.app import create_app
+    from serving.background import Worker
 
     _die_with_the_parent()
     folder = Path(os.environ[FOLDER_VARIABLE])
     written = os.environ.get(CONFIGURATION_VARIABLE)
     path = Path(written) if written else folder / CONFIGURATION_FILE
     engine = Engine(folder, load_configuration(path, required=written is not None), SystemClock())
-    worker = Worker(engine, ["--data", str(folder), *(["--config", written] if written else [])])
+    arguments = ["--data", str(folder), *(["--config", written] if written else [])]
+    worker = Worker(engine, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
     multiprocessing.util.Finalize(None, worker.close, exitpriority=100)
     return create_app(engine)
-
-
-class Worker:
-    """A server's worker: the engine and what runs beside the answers."""
-
-    def __init__(self, engine: Engine, arguments: list[str]) -> None:
-        self._engine = engine
-        self._training = TrainingProcess(
-            arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT}, engine.metrics.training_failures.inc
-        )
-        every_minutes = engine.configuration.training.every_minutes
-        engine.answers.moment.refresh()
-        self._loops = [
-            Loop("follow", engine.projector.catch_up, every_s=POLL_S),
-            Loop("refresh", self._refresh, every_s=POLL_S),
-        ]
-        if every_minutes:
-            if engine.answers.moment.publication is None:
-                self._train()
-            self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
-        answer_before_tidying()
-
-    def close(self) -> None:
-        """Stop what runs beside, write what is queued."""
-        for loop in self._loops:
-            loop.stop()
-        self._training.stop()
-        self._engine.close()
-
-    def _refresh(self) -> None:
-        if self._engine.answers.moment.refresh():
-            answer_before_tidying()
-        self._training.finish()
-
-    def _train(self) -> None:
-        publication = self._engine.answers.moment.publication
-        learnt = FROM_THE_START if publication is None else publication.cut
-        if learnt != self._engine.store.positions():
-            self._training.start()
 
 
 def _die_with_the_parent() -> None:

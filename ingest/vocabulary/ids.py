@@ -31,6 +31,7 @@ PRODUCT_KEY_PREFIX = "product:"
 
 PARTITIONS = 16  # fixed for a generation of the log, and alike in both deployments
 GENERATION = 1
+FROM_THE_START = (-1,) * PARTITIONS  # the last offset that was read, of each partition, before anything was
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]

@@ -12,12 +12,13 @@ import numpy as np
 from ingest.vocabulary.events import Event, Line, OrderCompleted
 from ingest.vocabulary.ids import OrderId, ProductId, Subject, order_event_id
 from ingest.vocabulary.ranking import ProductIndex, Seeds
+from recommender.configuration import TrainingConfiguration
 from recommender.interactions import ORDER, VIEW
 from recommender.live import LiveModels
 from recommender.segments import CANCELLATION, Entry
 from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
-from recommender.training import TrainingConfiguration, train
+from recommender.training import train
 
 _MOMENT = datetime(2011, 1, 1, tzinfo=UTC)
 

@@ -11,41 +11,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
+from ingest.vocabulary.ranking import CountVector, IntVector
+from recommender.configuration import BoughtTogetherConfiguration
 from recommender.decay import ONE, SIZE_MAX, decay_tables, size_damping
 from recommender.interactions import Hashes, Interactions, Orders
 from recommender.kernels.counting import count_pairs
 
 Arrays = dict[str, NDArray[np.generic]]
 ROWS_AT_ONCE = 2048  # products a thread counts before it hands over its block
-
-
-class BoughtTogetherConfiguration(msgspec.Struct, frozen=True):
-    """`kept` partners a product; at least `common_min` orders in common, `z_min` standard deviations above chance.
-
-    Below `untested_orders` orders in the shop the test against chance has no power and is left out.
-    """
-
-    slow_half_life_days: int = 180
-    fast_half_life_days: int = 14
-    kept: int = 100
-    common_min: int = 3
-    z_min: float = 3.0
-    untested_orders: int = 100
-    shrink: float = 5.0
-    weight_raw: float = 0.75
-    weight_slow: float = 1.0
-    weight_fast: float = 0.5
-
-    @property
-    def tuning(self) -> FloatVector:
-        """The parameters in the order of `kernels/scoring.py`."""
-        values = (self.shrink, self.weight_raw, self.weight_slow, self.weight_fast)
-        return np.array([*values, self.z_min, self.common_min, self.untested_orders], dtype=np.float64)
 
 
 def fit(interactions: Interactions, configuration: BoughtTogetherConfiguration, threads: int = 1) -> Arrays:

@@ -16,19 +16,12 @@ from numpy.typing import NDArray
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
+from recommender.configuration import PopularityConfiguration
 from recommender.decay import ONE, decay_table
 from recommender.interactions import KIND_UNITS, ORDER, UNIT, Interactions
 
 Arrays = dict[str, NDArray[np.generic]]
 SHOP = 0  # the category node that holds everything
-
-
-class PopularityConfiguration(msgspec.Struct, frozen=True):
-    """`level` is how much is wanted, `recent` the same with a shorter memory; `listed` products a category."""
-
-    level_half_life_days: int = 30
-    recent_half_life_days: int = 7
-    listed: int = 500
 
 
 def fit(interactions: Interactions, configuration: PopularityConfiguration) -> Arrays:

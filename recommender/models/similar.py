@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
+from recommender.configuration import SimilarConfiguration
 from recommender.interactions import Interactions
 from recommender.kernels.counting import rank_similar
 from recommender.models.contexts import Contexts, contexts_of
@@ -33,28 +34,6 @@ ROWS_AT_ONCE = 2048
 _LOG_STEPS = 4096
 _STEP = 64  # word weights are whole numbers of 1 / _STEP
 _SHARES = {"word": 4, "pair": 4, "colour": 1, "manner": 2, "category": 3, "brand": 3}  # of four
-
-
-class SimilarConfiguration(msgspec.Struct, frozen=True):
-    """`kept` substitutes and `styles` other styles a product; words on more than `postings_max` are void."""
-
-    kept: int = 100
-    styles: int = 30
-    styles_cosine_min: float = 0.5
-    price: float = 0.25
-    together: float = 1.0
-    postings_max: int = 5_000
-    visit_gap_min: int = 30
-
-    @property
-    def substitutes_tuning(self) -> FloatVector:
-        """Least cosine, weight of price, of contexts, of sharing the group, of sharing the colour."""
-        return np.array([0.0, self.price, self.together, 0.25, 1.0])
-
-    @property
-    def styles_tuning(self) -> FloatVector:
-        """The same for other styles: variants above all, the same colour last."""
-        return np.array([self.styles_cosine_min, self.price, 0.0, 2.0, 0.25])
 
 
 class Words(msgspec.Struct, frozen=True):

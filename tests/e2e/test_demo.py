@@ -37,7 +37,7 @@ def demo(folder: Path) -> Iterator[tuple[Client, float, str]]:
         return False
 
     try:
-        wait_for(is_ready, "the demo", within_s=240)
+        wait_for(is_ready, "the demo", within_s=900)
         yield client, time.monotonic() - began, said.read_text()
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(40) == 0

@@ -58,7 +58,7 @@ def killed(words: list[str], folder: Path, when: Callable[[], bool], after_s: fl
         env=environment(),
         start_new_session=True,
     )
-    wait_for(lambda: when() or process.poll() is not None, "the moment to kill", within_s=120)
+    wait_for(lambda: when() or process.poll() is not None, "the moment to kill", within_s=600)
     try:
         process.wait(after_s)
     except subprocess.TimeoutExpired:
@@ -285,7 +285,7 @@ def train_killed_at(operation: int, folder: Path) -> subprocess.CompletedProcess
         text=True,
         env=environment(**DETERMINISTIC_ENVIRONMENT),
         cwd=REPOSITORY,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

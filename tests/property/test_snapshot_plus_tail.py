@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ingest.vocabulary.events import CustomerErased, CustomerEvent, Event
 from ingest.vocabulary.ids import PARTITIONS, Subject, partition_of
-from recommender.models.bought_together import BoughtTogetherConfiguration
+from recommender.configuration import BoughtTogetherConfiguration, TrainingConfiguration
 from recommender.segments import entry_of
-from recommender.training import TrainingConfiguration, fit_in_memory
+from recommender.training import fit_in_memory
 from tests.support.histories import cancelled, erased, order, refunded, view
 from tests.support.shops import live_after, together, wanted
 

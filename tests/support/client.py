@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-ANSWER_WAIT_MAX_S = 60.0
+ANSWER_WAIT_MAX_S = 120.0
 
 
 class Response(NamedTuple):

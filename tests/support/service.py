@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -22,9 +23,10 @@ EXAMPLE = REPOSITORY / "examples" / "online-retail"
 ORDERS = EXAMPLE / "online_retail.csv.gz"
 CATEGORIES = EXAMPLE / "categories.toml"
 DANGOL = (sys.executable, "-m", "serving")
-READY_WAIT_MAX_S = 60.0
-STOP_WAIT_MAX_S = 40.0
-COMMAND_WAIT_MAX_S = 180.0
+# Waits end as soon as what they wait for is there; a busy or throttled machine may take very long.
+READY_WAIT_MAX_S = 300.0
+STOP_WAIT_MAX_S = 120.0
+COMMAND_WAIT_MAX_S = 600.0
 COLUMNS = {
     "order": "InvoiceNo",
     "customer": "CustomerID",
@@ -39,6 +41,9 @@ EXAMPLE_DIALECT = ["--dialect", "csv", "--set", "event=order", "--set", "currenc
 ]
 EXAMPLE_IMPORT = ["import", str(ORDERS), *EXAMPLE_DIALECT]
 _Found = TypeVar("_Found")
+_FIRST_PORT, _PORTS_EACH = 20_000, 2_000
+_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(range(_FIRST_PORT + _process * _PORTS_EACH, _FIRST_PORT + (_process + 1) * _PORTS_EACH))
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -47,13 +52,22 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "PYTHONWARNINGS": "error", "PYTHONPATH": str(REPOSITORY), **changes}
 
 
+def with_files_below(bytes_max: int | None) -> tuple[str, ...]:
+    """The words before a command whose files may not grow beyond so much: further writes fail, as on a full disk."""
+    return () if bytes_max is None else ("prlimit", f"--fsize={bytes_max}:unlimited")
+
+
 def dangol(
-    *arguments: str | Path, data: Path | None = None, check: bool = False, **options: Any
+    *arguments: str | Path,
+    data: Path | None = None,
+    check: bool = False,
+    file_bytes_max: int | None = None,
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; `check` insists on exit status 0."""
     words = [*map(str, arguments), *([] if data is None else ["--data", str(data)])]
     done = subprocess.run(
-        [*DANGOL, *words],
+        [*with_files_below(file_bytes_max), *DANGOL, *words],
         capture_output=True,
         text=True,
         timeout=COMMAND_WAIT_MAX_S,
@@ -72,14 +86,15 @@ def told(*arguments: str | Path, data: Path) -> Any:
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on now: below those that clients get, and from a range of this process's own."""
+    for port in _ports:
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
-def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 30.0) -> _Found:
+def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 120.0) -> _Found:
     """The first true value of a condition.
 
     Raises:
@@ -97,19 +112,34 @@ def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: flo
 class Service(Client):
     """A server in a process group of its own."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, arguments: tuple[str, ...] = (), **popen: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        arguments: tuple[str, ...] = (),
+        file_bytes_max: int | None = None,
+    ) -> None:
         super().__init__("127.0.0.1", port or free_port())
         self.folder = folder
         self._said_path = folder.with_name(f"{folder.name}-server-{self.port}.log")
         with self._said_path.open("wb") as said:
             self.process = subprocess.Popen(
-                [*DANGOL, "serve", "--data", str(folder), "--port", str(self.port), *arguments],
+                [
+                    *with_files_below(file_bytes_max),
+                    *DANGOL,
+                    "serve",
+                    "--data",
+                    str(folder),
+                    "--port",
+                    str(self.port),
+                    *arguments,
+                ],
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment(),
                 start_new_session=True,
-                **popen,
             )
 
     @property
@@ -131,7 +161,11 @@ class Service(Client):
 
     def wait_until_ready(self) -> Service:
         """Wait until it answers."""
-        wait_for(self.is_ready, f"the server to be ready; it said: {self.said}", within_s=READY_WAIT_MAX_S)
+        try:
+            wait_for(self.is_ready, "the server to be ready", within_s=READY_WAIT_MAX_S)
+        except AssertionError as error:
+            error.add_note(f"it said: {self.said}")
+            raise
         return self
 
     def stop(self) -> int:
@@ -152,9 +186,9 @@ class Service(Client):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, arguments: tuple[str, ...] = (), **popen: Any) -> Iterator[Service]:
+def serving(folder: Path, *, arguments: tuple[str, ...] = (), file_bytes_max: int | None = None) -> Iterator[Service]:
     """A server that is ready, stopped in order at the end."""
-    service = Service(folder, arguments=arguments, **popen)
+    service = Service(folder, arguments=arguments, file_bytes_max=file_bytes_max)
     try:
         service.wait_until_ready()
         yield service

@@ -9,10 +9,11 @@ import numpy as np
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import PARTITIONS, ProductId, partition_of
 from ingest.vocabulary.ranking import Candidates, ProductIndex, Seeds
+from recommender.configuration import TrainingConfiguration
 from recommender.live import LiveModels
 from recommender.segments import entry_of
 from recommender.tail import Tail
-from recommender.training import TrainingConfiguration, fit_in_memory
+from recommender.training import fit_in_memory
 
 
 def live_after(

@@ -12,12 +12,13 @@ import pytest
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import ProductIndex, Seeds
+from recommender.configuration import TrainingConfiguration
 from recommender.interactions import ORDER
 from recommender.live import LiveModels
 from recommender.segments import Entry
 from recommender.snapshot import Snapshot
 from recommender.tail import Tail
-from recommender.training import TrainingConfiguration, fit_in_memory
+from recommender.training import fit_in_memory
 from tests.support.histories import ONLINE_RETAIL, online_retail
 from tests.support.shops import ids, seeds, together
 

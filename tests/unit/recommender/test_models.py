@@ -10,11 +10,12 @@ import pytest
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import Candidates, ProductIndex, Seeds
+from recommender.configuration import TrainingConfiguration
 from recommender.decay import ONE, decay_between, decay_table, size_damping
 from recommender.live import LiveModels
 from recommender.tail import Tail
 from recommender.text import title_words
-from recommender.training import TrainingConfiguration, fit_in_memory
+from recommender.training import fit_in_memory
 from tests.support.histories import order, titled, upserted, view
 from tests.support.shops import ids, live_after, seeds, together, wanted
 
