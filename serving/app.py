@@ -35,7 +35,7 @@ class _Application(Flask):
 def create_app(engine: Engine) -> Flask:
     """The application over an engine that is open; it owns nothing and closes nothing."""
     app = _Application(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX + 1  # a body sent in chunks is cut there, and seen to be too long
     app.url_map.strict_slashes = False
     register_problems(app)
     for blueprint in (
