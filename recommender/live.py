@@ -11,8 +11,22 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import NOTHING, Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
-from recommender.kernels.arrays import TOUCHED, Extras, Fresh, Frozen, Work, new_extras, new_work
-from recommender.kernels.merging import count_extras, rank_for_person, rank_lists, rank_together, rank_wanted
+from recommender.kernels.arrays import (
+    TOUCHED,
+    Extras,
+    Fresh,
+    Frozen,
+    Held,
+    Lists,
+    Out,
+    Work,
+    hold,
+    new_extras,
+    new_out,
+    new_work,
+)
+from recommender.kernels.merging import count_extras
+from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
 from recommender.models.popularity import SHOP
 from recommender.neighbours_of_text import TextNeighbours
 from recommender.snapshot import Snapshot
@@ -55,11 +69,14 @@ class LiveModels:
         self._snapshot, self._tail, self._index = snapshot, tail, index
         self._product_of: ProductLookup = product_of or (lambda product_index: None)
         self._frozen = _frozen(snapshot, tail.index_of_row, len(index))
-        self._similar = _lists(snapshot, "similar.similar")
-        self._styles = _lists(snapshot, "similar.styles")
+        self._frozen_held = hold(self._frozen)
+        self._similar = hold(_lists(snapshot, "similar.similar"))
+        self._styles = hold(_lists(snapshot, "similar.styles"))
         self._nodes = _Nodes(snapshot, tail.index_of_row)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
+        self._fresh_held = (tail.arrays, hold(tail.arrays))
         self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
+        self._extras_held = hold(self._extras)
         self._extras_used = 0
         self._extras_lock = threading.Lock()
         self._threads = threading.local()
@@ -76,13 +93,12 @@ class LiveModels:
 
     def bought_together(self, seeds: Seeds, limit: int) -> Candidates:
         """Complements of a product or a cart; evidence is for the strongest seed. Cost: some 50 µs a popular seed."""
-        fresh = self._tail.arrays
+        fresh, held = self._fresh()
         products, weights = self._known(seeds, fresh)
-        extras, out = self._up_to_date_extras(products, fresh), _Out(limit)
-        work = self._work(fresh)
-        columns = (out.scores, out.products, out.because, out.orders, out.lift)
-        count = rank_together(products, weights, out.limit, DEPTH_MAX, self._frozen, fresh, extras, work, *columns)
-        return out.candidates("bought_together", count)
+        extras, (_, work), out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
+        size = len(out.scores)
+        count = rank_together(products, weights, size, DEPTH_MAX, self._frozen_held, held, extras, work, out)
+        return _candidates("bought_together", out, count)
 
     def similar(self, seeds: Seeds, limit: int) -> Candidates:
         """Substitutes; for a product newer than the snapshot from its own words."""
@@ -102,29 +118,26 @@ class LiveModels:
 
     def for_you(self, seeds: Seeds, limit: int) -> Candidates:
         """What suits a person whose recent products and purchases are the seeds. Cost: some 180 µs for 20 seeds."""
-        fresh = self._tail.arrays
+        fresh, held = self._fresh()
         products, weights = self._known(seeds, fresh)
         if not len(products):
             return _of_kind("for_you", self.popular(None, limit))
-        extras, out = self._up_to_date_extras(products, fresh), _Out(limit)
-        favourites = self._nodes.favourites(products)
+        extras, (_, work), out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
         count = rank_for_person(
             products,
             weights,
-            out.limit,
+            len(out.scores),
             PERSON_DEPTH,
-            favourites,
+            self._nodes.favourites(products),
             BLEND,
-            self._frozen,
-            fresh,
+            self._frozen_held,
+            held,
             extras,
-            *self._similar,
-            self._work(fresh),
-            out.scores,
-            out.products,
-            out.because,
+            self._similar,
+            work,
+            out,
         )
-        return out.candidates("for_you", count)
+        return _candidates("for_you", out, count)
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
@@ -158,31 +171,36 @@ class LiveModels:
             products, weights = products[within], weights[within]
         return np.ascontiguousarray(products, np.int32), np.ascontiguousarray(weights, np.float64)
 
-    def _work(self, fresh: Fresh) -> Work:
+    def _fresh(self) -> tuple[Fresh, Held[Fresh]]:
+        """The tail's arrays as they are now, and held; the tail puts longer ones in their place when it grows."""
+        fresh = self._fresh_held
+        if fresh[0] is not self._tail.arrays:
+            arrays = self._tail.arrays
+            fresh = self._fresh_held = (arrays, hold(arrays))
+        return fresh
+
+    def _work(self, fresh: Fresh) -> tuple[Work, Held[Work]]:
         """This thread's scratch, as long as the catalogue may be."""
-        work: Work | None = getattr(self._threads, "work", None)
-        if work is None or len(work.seen) < len(fresh.head):
-            work = self._threads.work = new_work(len(fresh.head))
+        work: tuple[Work, Held[Work]] | None = getattr(self._threads, "work", None)
+        if work is None or len(work[0].seen) < len(fresh.head):
+            arrays = new_work(len(fresh.head))
+            work = self._threads.work = (arrays, hold(arrays))
         return work
 
-    def _up_to_date_extras(self, seeds: IntVector, fresh: Fresh) -> Extras:
+    def _up_to_date_extras(self, seeds: IntVector, fresh: Fresh, held: Held[Fresh]) -> Held[Extras]:
         """Counts of pairs only the tail made worth knowing, made again for seeds with new orders."""
-        extras = self._extras
-        if self._snapshot is None:
+        extras = self._extras_held
+        if self._snapshot is None or not any_stale(seeds, held, extras):
             return extras
-        heads = fresh.head[seeds]
-        if len(extras.span) >= len(fresh.head):
-            stale = (heads >= 0) & (extras.span[seeds, 0] != heads)
-            if not stale.any():
-                return extras
         with self._extras_lock:
-            for seed in seeds[heads >= 0].tolist():
-                self._make_extras(seed, fresh)
-            return self._extras
+            while any_stale(seeds, held, self._extras_held):  # once more if they outgrew their room on the way
+                for seed in seeds[fresh.head[seeds] >= 0].tolist():
+                    self._make_extras(seed, fresh)
+            return self._extras_held
 
     def _make_extras(self, seed: int, fresh: Fresh) -> None:
         capacity, head = len(fresh.head), int(fresh.head[seed])
-        work = self._work(fresh)
+        work, _ = self._work(fresh)
         orders, weights = np.zeros(capacity, np.int64), np.zeros((capacity, 3), np.float64)
         count = count_extras(seed, self._frozen, fresh, work, orders, weights)
         extras, used = self._extras, self._extras_used
@@ -192,27 +210,28 @@ class LiveModels:
         extras.orders[used : used + count] = orders[:count]
         extras.weights[used : used + count] = weights[:count]
         extras.span[seed] = (head, used, count)
-        self._extras, self._extras_used = extras, used + count
+        if extras is not self._extras:
+            self._extras, self._extras_held = extras, hold(extras)
+        self._extras_used = used + count
 
-    def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, lists: tuple[Array, Array, Array]) -> Candidates:
-        fresh, out = self._tail.arrays, _Out(limit)
+    def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, lists: Held[Lists]) -> Candidates:
+        (fresh, _), out = self._fresh(), _room(limit)
         products, weights = self._known(seeds, fresh)
-        work = self._work(fresh)
-        columns = (out.scores, out.products, out.because)
-        count = rank_lists(products, weights, out.limit, DEPTH_MAX, self._frozen, *lists, work, *columns)
+        _, work = self._work(fresh)
+        count = rank_lists(products, weights, len(out.scores), DEPTH_MAX, self._frozen_held, lists, work, out)
         if count or not len(products):
-            return out.candidates(kind, count)
+            return _candidates(kind, out, count)
         for seed in products.tolist():
             stated = self._product_of(seed) if self._row(seed) < 0 else None
             if stated is not None:
-                found = self._text.neighbours(stated, out.limit, styles=kind == "other_style")
+                found = self._text.neighbours(stated, len(out.scores), styles=kind == "other_style")
                 if len(found.products):
                     because = np.full(len(found.products), seed, np.int32)
                     return _of_kind(kind, found)._replace(because=because)
-        return out.candidates(kind, 0)
+        return _candidates(kind, out, 0)
 
     def _wanted(self, kind: ReasonKind, category: tuple[str, ...] | None, limit: int) -> Candidates:
-        fresh, out = self._tail.arrays, _Out(limit)
+        (fresh, held), out = self._fresh(), _room(limit)
         node_of = self._nodes.of_every_product(fresh, self._product_of)
         node = self._nodes.find(category or ())
         popularity = self._tail.configuration.popularity
@@ -220,38 +239,28 @@ class LiveModels:
         count = rank_wanted(
             node,
             share if kind == "trending" else 0.0,
-            out.limit,
+            len(out.scores),
             self._nodes.listed(kind, node),
             self._nodes.parent,
             node_of,
-            self._frozen,
-            fresh,
-            self._work(fresh),
-            out.scores,
-            out.products,
-            out.orders,
+            self._frozen_held,
+            held,
+            self._work(fresh)[1],
+            out,
         )
-        return out.candidates(kind, count)
+        return _candidates(kind, out, count)
 
 
-class _Out:
-    """Room for an answer."""
+def _room(limit: int) -> Out:
+    return new_out(max(1, min(limit, LIMIT_MAX)))
 
-    def __init__(self, limit: int) -> None:
-        self.limit = max(1, min(limit, LIMIT_MAX))
-        self.scores, self.lift = np.zeros(self.limit), np.zeros(self.limit)
-        self.products, self.because = np.zeros(self.limit, np.int32), np.full(self.limit, -1, np.int32)
-        self.orders = np.zeros(self.limit, np.int64)
 
-    def candidates(self, kind: ReasonKind, count: int) -> Candidates:
-        return Candidates(
-            kind,
-            self.products[:count],
-            self.scores[:count],
-            self.because[:count],
-            self.orders[:count],
-            self.lift[:count],
-        )
+def _candidates(kind: ReasonKind, out: Out, count: int) -> Candidates:
+    scores, products, because, orders, lift = out
+    if count < len(scores):
+        scores, products, because = scores[:count], products[:count], because[:count]
+        orders, lift = orders[:count], lift[:count]
+    return Candidates(kind, products, scores, because, orders, lift)
 
 
 class _Nodes:
@@ -357,9 +366,8 @@ def _frozen(snapshot: Snapshot | None, index_of_row: IntVector, indexed: int) ->
     return Frozen(**numbers, **columns, reference_day=_read_only(day))
 
 
-def _lists(snapshot: Snapshot | None, name: str) -> tuple[Array, Array, Array]:
+def _lists(snapshot: Snapshot | None, name: str) -> Lists:
     if snapshot is None:
         nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        start, row, score = (_read_only(array) for array in nothing)
-        return start, row, score
-    return snapshot[f"{name}_start"], snapshot[f"{name}_row"], snapshot[f"{name}_score"]
+        return Lists(*(_read_only(array) for array in nothing))
+    return Lists(snapshot[f"{name}_start"], snapshot[f"{name}_row"], snapshot[f"{name}_score"])

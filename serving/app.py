@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from serving.express import ExpressLane, shared_with
 from serving.problems import register_problems
 from serving.routes.collect import collect_blueprint
 from serving.routes.customers import customers_blueprint
@@ -51,6 +52,7 @@ def create_app(engine: Engine) -> Flask:
         app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue)))
     _measure(app, engine)
     _allow_origins(app, engine)
+    app.wsgi_app = ExpressLane(engine, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way to wrap an application
     return app
 
 
@@ -78,11 +80,9 @@ def _allow_origins(app: Flask, engine: Engine) -> None:
     @app.after_request
     def share(response: Response) -> Response:
         origin = request.headers.get("Origin")
-        response.vary.add("Origin")
-        if origin in allowed:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-                response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-                response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_KEPT_S)
+        response.headers.extend(shared_with(origin, allowed))
+        if origin in allowed and request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_KEPT_S)
         return response

@@ -1,30 +1,24 @@
-"""Queries: partners of products with exact counts from snapshot and tail, and several lists merged into one."""
+"""Partners of a seed with exact counts from snapshot and tail, and lists of neighbours, added up seed by seed."""
 
 from __future__ import annotations
 
-import math
-
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
-from recommender.decay import ONE
-from recommender.interactions import UNIT
 from recommender.kernels import kernel
 from recommender.kernels.arrays import (
     FAST_SUM,
-    LEVEL,
     ORDERS,
     RAW_NORM,
-    RECENT,
     SHOP_ORDERS,
     SLOW_SUM,
     TODAY,
-    TOUCHED,
     Array,
     Extras,
     Fresh,
     Frozen,
+    Lists,
     Work,
 )
-from recommender.kernels.scoring import insert_ranked, is_significant, pair_score
+from recommender.kernels.scoring import is_significant, pair_score
 from recommender.kernels.tailing import order_weights
 
 TOGETHER, ALIKE = 0, 1  # columns of Work.score, best, because
@@ -207,9 +201,7 @@ def add_list(
     weight: float,
     depth: int,
     frozen: Frozen,
-    start: CountVector,
-    rows: IntVector,
-    scores: FloatVector,
+    lists: Lists,
     work: Work,
 ) -> int:
     """Add a seed's list of neighbours from the snapshot."""
@@ -218,6 +210,7 @@ def add_list(
         return found
     index_of_row, skip, listed, found_products = frozen.index_of_row, work.skip, work.listed, work.found
     total, best, because = work.score, work.best, work.because
+    start, rows, scores = lists.start, lists.row, lists.score
     for at in range(start[row], min(start[row + 1], start[row] + depth)):
         product = index_of_row[rows[at]]
         if skip[product]:
@@ -247,190 +240,3 @@ def clear(work: Work, found: int, seeds: IntVector) -> None:
         orders[product] = 0
     for seed in seeds:
         work.skip[seed] = False
-
-
-@kernel
-def rank_together(
-    seeds: IntVector,
-    weights: FloatVector,
-    limit: int,
-    depth: int,
-    frozen: Frozen,
-    fresh: Fresh,
-    extras: Extras,
-    work: Work,
-    scores: FloatVector,
-    products: IntVector,
-    because: IntVector,
-    common: CountVector,
-    lift: FloatVector,
-) -> int:
-    """The best partners of some seeds, with the counts of the pair with the strongest one. Returns how many."""
-    for seed in seeds:
-        work.skip[seed] = True
-    found = 0
-    for at in range(len(seeds)):
-        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
-    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
-    count = 0
-    for at in range(found):
-        product = found_products[at]
-        score = total[product, TOGETHER]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
-    for at in range(count):
-        product, seed = products[at], work.because[products[at], TOGETHER]
-        because[at] = seed
-        common[at] = work.orders[product]
-        by_chance = fresh.totals[seed, ORDERS] * fresh.totals[product, ORDERS]
-        lift[at] = float(common[at]) * float(fresh.state[SHOP_ORDERS]) / by_chance
-    clear(work, found, seeds)
-    return count
-
-
-@kernel
-def rank_lists(
-    seeds: IntVector,
-    weights: FloatVector,
-    limit: int,
-    depth: int,
-    frozen: Frozen,
-    start: CountVector,
-    rows: IntVector,
-    scores_of: FloatVector,
-    work: Work,
-    scores: FloatVector,
-    products: IntVector,
-    because: IntVector,
-) -> int:
-    """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
-    for seed in seeds:
-        work.skip[seed] = True
-    found = 0
-    for at in range(len(seeds)):
-        found = add_list(found, seeds[at], weights[at], depth, frozen, start, rows, scores_of, work)
-    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
-    count = 0
-    for at in range(found):
-        product = found_products[at]
-        score = total[product, ALIKE]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
-    for at in range(count):
-        because[at] = work.because[products[at], ALIKE]
-    clear(work, found, seeds)
-    return count
-
-
-@kernel
-def rank_for_person(
-    seeds: IntVector,
-    weights: FloatVector,
-    limit: int,
-    depth: int,
-    favourites: IntVector,
-    blend: FloatVector,
-    frozen: Frozen,
-    fresh: Fresh,
-    extras: Extras,
-    start: CountVector,
-    rows: IntVector,
-    scores_of: FloatVector,
-    work: Work,
-    scores: FloatVector,
-    products: IntVector,
-    because: IntVector,
-) -> int:
-    """What suits a person: partners and neighbours of seeds, each scaled to its best, and a little popularity.
-
-    Args:
-        favourites: popular products (product_index) of the seeds' categories; blend: (3,) weights of the models.
-    """
-    for seed in seeds:
-        work.skip[seed] = True
-    found = 0
-    for at in range(len(seeds)):
-        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
-        found = add_list(found, seeds[at], weights[at], depth, frozen, start, rows, scores_of, work)
-    for product in favourites:
-        if not work.skip[product] and not work.listed[product]:
-            work.listed[product] = True
-            work.found[found] = product
-            found += 1
-    row_of_index, found_products, total, totals = frozen.row_of_index, work.found, work.score, fresh.totals
-    most_together, most_alike, most_wanted = 0.0, 0.0, 0.0
-    for at in range(found):
-        product = found_products[at]
-        most_together = max(most_together, total[product, TOGETHER])
-        most_alike = max(most_alike, total[product, ALIKE])
-        most_wanted = max(most_wanted, totals[product, LEVEL])
-    together = blend[0] / most_together if most_together > 0.0 else 0.0
-    alike = blend[1] / most_alike if most_alike > 0.0 else 0.0
-    wanted = blend[2] / most_wanted if most_wanted > 0.0 else 0.0
-    count = 0
-    for at in range(found):
-        product = found_products[at]
-        score = (
-            together * total[product, TOGETHER]
-            + alike * total[product, ALIKE]
-            + wanted * max(totals[product, LEVEL], 0.0)
-        )
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
-    for at in range(count):
-        product = products[at]
-        by_orders, by_likeness = together * work.best[product, TOGETHER], alike * work.best[product, ALIKE]
-        because[at] = -1
-        if by_orders > 0.0 or by_likeness > 0.0:
-            because[at] = work.because[product, TOGETHER if by_orders >= by_likeness else ALIKE]
-    clear(work, found, seeds)
-    return count
-
-
-@kernel
-def is_within(node_parent: IntVector, node: int, category: int) -> bool:
-    """Whether a category lies in another, or is it."""
-    while node >= 0:
-        if node == category:
-            return True
-        node = node_parent[node]
-    return False
-
-
-@kernel
-def rank_wanted(
-    category: int,
-    rising: float,
-    limit: int,
-    rows: IntVector,
-    node_parent: IntVector,
-    node_of: IntVector,
-    frozen: Frozen,
-    fresh: Fresh,
-    work: Work,
-    scores: FloatVector,
-    products: IntVector,
-    common: CountVector,
-) -> int:
-    """The most wanted products of a category: its list in the snapshot and whatever the tail names in it.
-
-    Args:
-        rising: 0 ranks by level; else the usual share of the recent weight, and rows rank by how far they are above.
-        rows: the snapshot's list; node_of: (capacity,) the category of each product by product_index.
-    """
-    totals, ties, touched, row_of_index = fresh.totals, work.partners, fresh.touched, frozen.row_of_index
-    count, listed, index_of_row, is_listed = 0, len(rows), frozen.index_of_row, work.listed
-    for at in range(listed + fresh.state[TOUCHED]):
-        product = index_of_row[rows[at]] if at < listed else touched[at - listed]
-        if at < listed:
-            is_listed[product] = True
-        elif is_listed[product] or not is_within(node_parent, node_of[product], category):
-            continue
-        score = totals[product, LEVEL] / (UNIT * ONE)
-        if rising > 0.0:
-            usual = score * rising
-            score = (totals[product, RECENT] / (UNIT * ONE) - usual) / math.sqrt(max(usual, 0.0) + 1.0)
-        if score > 0.0:
-            count = insert_ranked(scores, products, ties, count, limit, score, product, tie_of(row_of_index, product))
-    for at in range(listed):
-        is_listed[index_of_row[rows[at]]] = False
-    for at in range(count):
-        common[at] = int(totals[products[at], ORDERS])
-    return count

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from flask import Response, request
@@ -15,18 +17,21 @@ from serving.access import AccessKeys, ApiKey
 BODY_BYTES_MAX = 1_048_576  # twice what analytics SDKs send in a batch
 USER_AGENT_LENGTH_MAX = 500
 
-_KEPT_BY_NOBODY = (("Cache-Control", "private, no-store"),)
+JSON_TYPE = "application/json"
+KEPT_BY_NOBODY = ("Cache-Control", "private, no-store")
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
 
-def authorize(keys: AccessKeys, *, secret_only: bool = False) -> ApiKey | None:
-    """The key of this request, from the header or `?key=`; secret keys are taken from the header only.
+def authorize(
+    keys: AccessKeys, *, secret_only: bool = False, environ: Mapping[str, Any] | None = None
+) -> ApiKey | None:
+    """The key of a request (this one's), from the header or `?key=`; secret keys are taken from the header only.
 
     Raises:
         AccessDenied, Forbidden: as `AccessKeys.authorize`.
     """
-    environ = request.environ
+    environ = request.environ if environ is None else environ
     header = environ.get("HTTP_AUTHORIZATION", "")
     held = header[7:].strip() if header[:7].lower() == "bearer " else _key_in_address(environ.get("QUERY_STRING", ""))
     if held and held.startswith("sk_") and not header:
@@ -36,7 +41,9 @@ def authorize(keys: AccessKeys, *, secret_only: bool = False) -> ApiKey | None:
 
 def _key_in_address(query: str) -> str | None:
     """`?key=`; parsing a query costs more than looking whether it may have one, plainly or percent-encoded."""
-    return request.args.get("key") if "key" in query or "%" in query else None
+    if "key" not in query and "%" not in query:
+        return None
+    return next((value for name, value in parse_qsl(query) if name == "key"), None)
 
 
 def body() -> bytes:
@@ -81,6 +88,11 @@ def said_of_the_person() -> Personal:
     return personal
 
 
+def encoded(value: Any) -> bytes:
+    """A value as the JSON of an answer."""
+    return _encoder.encode(value)
+
+
 def answer(value: Any, status: int = 200) -> Response:
     """A JSON response that nobody keeps."""
-    return Response(_encoder.encode(value), status, _KEPT_BY_NOBODY, content_type="application/json")
+    return Response(encoded(value), status, (KEPT_BY_NOBODY,), content_type=JSON_TYPE)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from ingest.vocabulary.errors import Forbidden
+from ingest.vocabulary.ranking import Answer
 from serving.access import ApiKey
 from serving.ask import Ask, ask_from_body, ask_from_query, page_from_body
 from serving.routes.guard import answer, authorize, body
@@ -17,9 +21,7 @@ def recommendations_blueprint(engine: Engine) -> Blueprint:
 
     @blueprint.get("/v1/recommendations/<placement>")
     def one(placement: str) -> Response:
-        key = authorize(engine.keys)
-        ask = ask_from_query(request.query_string.decode("utf-8", "replace"))
-        return answer(engine.recommendations.answer(placement, _spoken_for(engine, key, ask)))
+        return answer(row_asked_by_address(engine, placement, request.environ))
 
     @blueprint.post("/v1/recommendations/<placement>")
     def one_posted(placement: str) -> Response:
@@ -33,6 +35,19 @@ def recommendations_blueprint(engine: Engine) -> Blueprint:
         return answer({"rows": engine.recommendations.answer_page(placements, _spoken_for(engine, key, ask))})
 
     return blueprint
+
+
+def row_asked_by_address(engine: Engine, placement: str, environ: Mapping[str, Any]) -> Answer:
+    """The row that the address of a request asks for.
+
+    Raises:
+        DangolError: it may not be asked for so.
+    """
+    key = authorize(engine.keys, environ=environ)
+    query: str = environ.get("QUERY_STRING", "")
+    if not query.isascii():  # the gateway's interface hands over bytes as Latin-1
+        query = query.encode("latin-1").decode("utf-8", "replace")
+    return engine.recommendations.answer(placement, _spoken_for(engine, key, ask_from_query(query)))
 
 
 def _spoken_for(engine: Engine, key: ApiKey | None, ask: Ask) -> Ask:

@@ -1,0 +1,217 @@
+"""The queries: the best products for some seeds, for a person, in a category. Python calls these, with arrays held."""
+
+from __future__ import annotations
+
+import math
+
+from ingest.vocabulary.ranking import FloatVector, IntVector
+from recommender.decay import ONE
+from recommender.interactions import UNIT
+from recommender.kernels import kernel
+from recommender.kernels.arrays import (
+    LEVEL,
+    ORDERS,
+    RECENT,
+    SHOP_ORDERS,
+    TOUCHED,
+    Extras,
+    Fresh,
+    Frozen,
+    Held,
+    Lists,
+    Out,
+    Work,
+)
+from recommender.kernels.merging import ALIKE, TOGETHER, add_list, add_together, clear, tie_of
+from recommender.kernels.scoring import insert_ranked
+
+
+@kernel
+def any_stale(seeds: IntVector, fresh_held: Held[Fresh], extras_held: Held[Extras]) -> bool:
+    """Whether a seed has tail orders that its extra counts were not made for."""
+    head, span = fresh_held.arrays.head, extras_held.arrays.span
+    stale = False
+    for seed in seeds:
+        stale |= head[seed] >= 0 and (seed >= len(span) or span[seed, 0] != head[seed])
+    return stale
+
+
+@kernel
+def rank_together(
+    seeds: IntVector,
+    weights: FloatVector,
+    limit: int,
+    depth: int,
+    frozen_held: Held[Frozen],
+    fresh_held: Held[Fresh],
+    extras_held: Held[Extras],
+    work_held: Held[Work],
+    out: Out,
+) -> int:
+    """The best partners of some seeds, with the counts of the pair with the strongest one. Returns how many."""
+    frozen, fresh, extras, work = frozen_held.arrays, fresh_held.arrays, extras_held.arrays, work_held.arrays
+    scores, products, because, common, lift = out
+    for seed in seeds:
+        work.skip[seed] = True
+    found = 0
+    for at in range(len(seeds)):
+        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
+    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
+    count = 0
+    for at in range(found):
+        product = found_products[at]
+        score = total[product, TOGETHER]
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
+    for at in range(count):
+        product, seed = products[at], work.because[products[at], TOGETHER]
+        because[at] = seed
+        common[at] = work.orders[product]
+        by_chance = fresh.totals[seed, ORDERS] * fresh.totals[product, ORDERS]
+        lift[at] = float(common[at]) * float(fresh.state[SHOP_ORDERS]) / by_chance
+    clear(work, found, seeds)
+    return count
+
+
+@kernel
+def rank_lists(
+    seeds: IntVector,
+    weights: FloatVector,
+    limit: int,
+    depth: int,
+    frozen_held: Held[Frozen],
+    lists_held: Held[Lists],
+    work_held: Held[Work],
+    out: Out,
+) -> int:
+    """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
+    frozen, lists, work = frozen_held.arrays, lists_held.arrays, work_held.arrays
+    scores, products, because = out.scores, out.products, out.because
+    for seed in seeds:
+        work.skip[seed] = True
+    found = 0
+    for at in range(len(seeds)):
+        found = add_list(found, seeds[at], weights[at], depth, frozen, lists, work)
+    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
+    count = 0
+    for at in range(found):
+        product = found_products[at]
+        score = total[product, ALIKE]
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
+    for at in range(count):
+        because[at] = work.because[products[at], ALIKE]
+    clear(work, found, seeds)
+    return count
+
+
+@kernel
+def rank_for_person(
+    seeds: IntVector,
+    weights: FloatVector,
+    limit: int,
+    depth: int,
+    favourites: IntVector,
+    blend: FloatVector,
+    frozen_held: Held[Frozen],
+    fresh_held: Held[Fresh],
+    extras_held: Held[Extras],
+    lists_held: Held[Lists],
+    work_held: Held[Work],
+    out: Out,
+) -> int:
+    """What suits a person: partners and neighbours of seeds, each scaled to its best, and a little popularity.
+
+    Args:
+        favourites: popular products (product_index) of the seeds' categories; blend: (3,) weights of the models.
+    """
+    frozen, fresh, extras, work = frozen_held.arrays, fresh_held.arrays, extras_held.arrays, work_held.arrays
+    lists, scores, products, because = lists_held.arrays, out.scores, out.products, out.because
+    for seed in seeds:
+        work.skip[seed] = True
+    found = 0
+    for at in range(len(seeds)):
+        found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
+        found = add_list(found, seeds[at], weights[at], depth, frozen, lists, work)
+    for product in favourites:
+        if not work.skip[product] and not work.listed[product]:
+            work.listed[product] = True
+            work.found[found] = product
+            found += 1
+    row_of_index, found_products, total, totals = frozen.row_of_index, work.found, work.score, fresh.totals
+    most_together, most_alike, most_wanted = 0.0, 0.0, 0.0
+    for at in range(found):
+        product = found_products[at]
+        most_together = max(most_together, total[product, TOGETHER])
+        most_alike = max(most_alike, total[product, ALIKE])
+        most_wanted = max(most_wanted, totals[product, LEVEL])
+    together = blend[0] / most_together if most_together > 0.0 else 0.0
+    alike = blend[1] / most_alike if most_alike > 0.0 else 0.0
+    wanted = blend[2] / most_wanted if most_wanted > 0.0 else 0.0
+    count = 0
+    for at in range(found):
+        product = found_products[at]
+        score = (
+            together * total[product, TOGETHER]
+            + alike * total[product, ALIKE]
+            + wanted * max(totals[product, LEVEL], 0.0)
+        )
+        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
+    for at in range(count):
+        product = products[at]
+        by_orders, by_likeness = together * work.best[product, TOGETHER], alike * work.best[product, ALIKE]
+        because[at] = -1
+        if by_orders > 0.0 or by_likeness > 0.0:
+            because[at] = work.because[product, TOGETHER if by_orders >= by_likeness else ALIKE]
+    clear(work, found, seeds)
+    return count
+
+
+@kernel
+def is_within(node_parent: IntVector, node: int, category: int) -> bool:
+    """Whether a category lies in another, or is it."""
+    while node >= 0:
+        if node == category:
+            return True
+        node = node_parent[node]
+    return False
+
+
+@kernel
+def rank_wanted(
+    category: int,
+    rising: float,
+    limit: int,
+    rows: IntVector,
+    node_parent: IntVector,
+    node_of: IntVector,
+    frozen_held: Held[Frozen],
+    fresh_held: Held[Fresh],
+    work_held: Held[Work],
+    out: Out,
+) -> int:
+    """The most wanted products of a category: its list in the snapshot and whatever the tail names in it.
+
+    Args:
+        rising: 0 ranks by level; else the usual share of the recent weight, and rows rank by how far they are above.
+        rows: the snapshot's list; node_of: (capacity,) the category of each product by product_index.
+    """
+    frozen, fresh, work = frozen_held.arrays, fresh_held.arrays, work_held.arrays
+    scores, products, common = out.scores, out.products, out.orders
+    totals, ties, touched, row_of_index = fresh.totals, work.partners, fresh.touched, frozen.row_of_index
+    count, listed, index_of_row, is_listed = 0, len(rows), frozen.index_of_row, work.listed
+    for at in range(listed + fresh.state[TOUCHED]):
+        product = index_of_row[rows[at]] if at < listed else touched[at - listed]
+        if at < listed:
+            is_listed[product] = True
+        elif is_listed[product] or not is_within(node_parent, node_of[product], category):
+            continue
+        score = totals[product, LEVEL] / (UNIT * ONE)
+        if rising > 0.0:
+            usual = score * rising
+            score = (totals[product, RECENT] / (UNIT * ONE) - usual) / math.sqrt(max(usual, 0.0) + 1.0)
+        if score > 0.0:
+            count = insert_ranked(scores, products, ties, count, limit, score, product, tie_of(row_of_index, product))
+    for at in range(listed):
+        is_listed[index_of_row[rows[at]]] = False
+    for at in range(count):
+        common[at] = int(totals[products[at], ORDERS])
+    return count
