@@ -107,7 +107,7 @@ class CatalogueView:
     catalogue elsewhere. Rows beyond what is known are not listed.
 
     Attributes:
-        index: product ids and their row numbers.
+        index: product ids and their row numbers; find, product_id: its own.
         sellable: whether a shopper can order it now.
         listed: whether it was stated or ordered, and not deleted.
         price: what a shopper pays now; NaN where unknown.
@@ -118,6 +118,7 @@ class CatalogueView:
 
     def __init__(self) -> None:
         self.index = ProductIndex()
+        self.find, self.product_id = self.index.find, self.index.product_id
         self.version = 0
         self.sellable: NDArray[np.bool_] = np.ones(_FIRST_ROWS, dtype=np.bool_)
         self.listed: NDArray[np.bool_] = np.zeros(_FIRST_ROWS, dtype=np.bool_)
@@ -161,14 +162,6 @@ class CatalogueView:
         with self._lock:
             for product_id in product_ids:
                 self._hear_of(product_id)
-
-    def find(self, product_id: ProductId) -> int | None:
-        """The row of a product, or None if it was never heard of."""
-        return self.index.find(product_id)
-
-    def product_id(self, product_index: int) -> ProductId:
-        """The id at a row."""
-        return self.index.product_id(product_index)
 
     def product(self, product_index: int) -> Product | None:
         """The product as last stated; None if the shop never stated it."""

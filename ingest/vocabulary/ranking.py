@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -45,19 +45,22 @@ class ProductIndex:
     """Product ids and their row numbers in this process: it only grows, and a number never changes its meaning.
 
     Any thread may look up; additions are serialised.
+
+    Attributes:
+        find: the row number of a product, or None if it was never heard of.
+        product_id: the id at a row number.
     """
 
     def __init__(self, product_ids: Sequence[ProductId] = ()) -> None:
         self._ids: list[ProductId] = list(product_ids)
         self._index = {product_id: index for index, product_id in enumerate(self._ids)}
         self._lock = threading.Lock()
+        # The methods of the containers themselves: a row looks up some fifty products.
+        self.find: Callable[[ProductId], int | None] = self._index.get
+        self.product_id: Callable[[int], ProductId] = self._ids.__getitem__
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    def find(self, product_id: ProductId) -> int | None:
-        """The row number of a product, or None if it was never heard of."""
-        return self._index.get(product_id)
 
     def add(self, product_id: ProductId) -> int:
         """The row number of a product, which is new if it was never heard of."""
@@ -71,10 +74,6 @@ class ProductIndex:
                 self._ids.append(product_id)
                 self._index[product_id] = index
             return index
-
-    def product_id(self, product_index: int) -> ProductId:
-        """The id at a row number."""
-        return self._ids[product_index]
 
 
 class Seeds(NamedTuple):

@@ -45,6 +45,11 @@ def newest_first(entries: Mapping[Key, Entry]) -> Iterator[Key]:
     return reversed(entries)  # type: ignore[arg-type]
 
 
+def newest_at_ms(entries: Mapping[Key, Entry]) -> int:
+    """The time of the newest entry; 0 where there is none."""
+    return entries[next(newest_first(entries))].at_ms if entries else 0
+
+
 def without(entries: Mapping[Key, Entry], keys: Mapping[Key, object]) -> Mapping[Key, Entry]:
     """The entries but for some keys; the same object if none of them is there."""
     if entries.keys().isdisjoint(keys):

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import islice
 
 import msgspec
 
 from ingest.vocabulary.errors import Corrupt, NewerVersion
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
-from personalization.customer.entries import newest_first
+from personalization.customer.entries import newest_at_ms, newest_first
 
 recents_max = 50  # more than one visit's worth; older interest adds nothing that purchases do not say better
 cart_max = 100  # what storefronts themselves allow in a cart
@@ -131,9 +130,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     @property
     def newest_ms(self) -> int:
         """The newest moment the profile knows of, which ages are measured from; 0 in an empty profile."""
-        moments = [self.recents[product_id].at_ms for product_id in islice(newest_first(self.recents), 1)]
-        moments += [self.purchased[product_id].at_ms for product_id in islice(newest_first(self.purchased), 1)]
-        return max(moments, default=0) if self.last_seen_ms is None else max(self.last_seen_ms, *moments, 0)
+        return max(self.last_seen_ms or 0, newest_at_ms(self.recents), newest_at_ms(self.purchased))
 
     @property
     def personalized(self) -> bool:

@@ -40,7 +40,7 @@ def items(
 ) -> tuple[Item, ...]:
     """The items of a row, with positions from 1. Cost: 3 µs each."""
     known = profile if profile is not None and profile.personalized else EMPTY
-    return tuple(_item(pick, position, known, shelf, click_token) for position, pick in enumerate(picks, 1))
+    return tuple([_item(pick, position, known, shelf, click_token) for position, pick in enumerate(picks, 1)])
 
 
 def reason(pick: Pick, profile: Profile, shelf: Shelf) -> Reason:

@@ -5,12 +5,14 @@ Local to one call of `rank`, which is why it may change.
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.vocabulary.clock import DAY_S
-from ingest.vocabulary.ranking import Candidates, ReasonKind
-from personalization.customer.entries import newest_first
+from ingest.vocabulary.ranking import IntVector, ReasonKind
 from personalization.page.filters import allowed
 from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.strategies import Asking, Offer
@@ -49,13 +51,15 @@ class Row:
         self._unwanted: list[Pick] = []
         self._held_groups: tuple[set[int], set[int]] = (set(), set())  # of what is unwanted, of what is capped
         self._held_max = 2 * limit  # a row's worth, and one for each group that the row may meanwhile have
-        self._bought = _bought_lately(asking)
+        days = placement.exclude_purchased_days
+        self._purchased = {} if days is None else asking.profile.purchased
+        self._bought_since_ms = asking.profile.newest_ms - days * DAY_S * 1_000 if days and self._purchased else 0
         self._leaf = CATEGORY_SEPARATOR.join(asking.seed_path) if placement.same_category else ""
         size = len(shelf.item_group)
         self._asked_groups = {self._group_of(product_index) for product_index in asking.asked if product_index < size}
         self._asked_groups.discard(-1)
         capped = placement.category_max is not None or placement.brand_max is not None
-        self._ruled = capped or bool(self._bought or self._leaf or self._asked_groups)
+        self._ruled = capped or bool(self._purchased or self._leaf or self._asked_groups)
 
     @property
     def full(self) -> bool:
@@ -65,24 +69,25 @@ class Row:
     def add(self, offer: Offer) -> None:
         """Takes what the row lacks from an offer; what has been considered before is passed over."""
         candidates = offer.candidates
-        products = candidates.products
-        if not len(products):
+        if not len(candidates.products):
             return
-        mask = allowed(products, self._asking.shelf, self._asking.request.filter)
-        outside = self._outside(candidates, mask)
-        considered, refused, groups, group_of = self._considered, self.refused, self._groups, self._group_of
-        for row in mask.nonzero()[0].tolist():
-            product_index = products.item(row)
+        rows = allowed(candidates.products, self._asking.shelf, self._asking.request.filter).nonzero()[0]
+        products = candidates.products[rows]
+        outside = self._outside(rows, products)
+        groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
+        because = candidates.because[rows].tolist()
+        considered, refused, taken_groups = self._considered, self.refused, self._groups
+        for row, product_index, group, cause in zip(rows.tolist(), products.tolist(), groups, because, strict=False):
             if product_index in considered:
                 if product_index in self._blocked:
                     refused[product_index] = "blocked"
-            elif candidates.because.item(row) == product_index:
+            elif cause == product_index:
                 refused[product_index] = "itself"
-            elif (group := group_of(product_index)) in groups:
+            elif group in taken_groups:
                 refused[product_index] = "variant"
             elif not (row in outside and len(self._unwanted) >= self._held_max):
                 considered.add(product_index)
-                self._consider(_pick(offer, row, product_index), group, row in outside)
+                self._consider(_pick(offer, row, product_index, cause), group, row in outside)
                 if len(self.picks) >= self.limit:
                     return
 
@@ -158,7 +163,7 @@ class Row:
 
     def _rule_against(self, product_index: int, group: int, outside: bool) -> str | None:
         """The soft rule that speaks against a product, if one does."""
-        if product_index in self._bought:
+        if self._purchased and self._bought_lately(product_index):
             return "purchased"
         if self._asking.placement.exclude_seeds and product_index in self._asking.started_from:
             return "seed"
@@ -174,33 +179,17 @@ class Row:
     def _over(self, column: str, code: int, limit: int | None) -> bool:
         return limit is not None and code >= 0 and self._counts.get((column, code), 0) >= limit
 
-    def _outside(self, candidates: Candidates, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> set[int]:
-        """The rows of an offer that are not in the seed's category, where the placement asks for it."""
+    def _outside(self, rows: NDArray[np.intp], products: IntVector) -> set[int]:
+        """The rows of an offer whose products are not in the seed's category, where the placement asks for it."""
         if not self._leaf:
             return set()
-        rows = np.flatnonzero(mask)
-        inside = self._asking.shelf.in_category(self._leaf, candidates.products[rows])
-        return set(rows[~inside].tolist())
+        return set(rows[~self._asking.shelf.in_category(self._leaf, products)].tolist())
+
+    def _bought_lately(self, product_index: int) -> bool:
+        purchase = self._purchased.get(self._asking.shelf.product_id(product_index))
+        return purchase is not None and purchase.at_ms >= self._bought_since_ms
 
 
-def _pick(offer: Offer, row: int, product_index: int) -> Pick:
-    kind, _, scores, because, orders, lift = offer.candidates
-    return Pick(
-        product_index, kind, scores.item(row), because.item(row), orders.item(row), lift.item(row), offer.category
-    )
-
-
-def _bought_lately(asking: Asking) -> set[int]:
-    days = asking.placement.exclude_purchased_days
-    if days is None:
-        return set()
-    profile, find = asking.profile, asking.shelf.find
-    since_ms = profile.newest_ms - days * DAY_S * 1_000
-    bought = set()
-    for product_id in newest_first(profile.purchased):
-        if profile.purchased[product_id].at_ms < since_ms:
-            break
-        product_index = find(product_id)
-        if product_index is not None:
-            bought.add(product_index)
-    return bought
+def _pick(offer: Offer, row: int, product_index: int, because: int) -> Pick:
+    kind, _, scores, _, orders, lift = offer.candidates
+    return Pick(product_index, kind, scores.item(row), because, orders.item(row), lift.item(row), offer.category)
