@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.products import Product
-from ingest.vocabulary.ranking import NOTHING, Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
+from ingest.vocabulary.ranking import Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
+from recommender.categories import LiveCategories
 from recommender.kernels.arrays import (
-    TOUCHED,
     Extras,
     Fresh,
     Frozen,
@@ -27,7 +26,6 @@ from recommender.kernels.arrays import (
 )
 from recommender.kernels.merging import count_extras
 from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
-from recommender.models.popularity import SHOP
 from recommender.neighbours_of_text import TextNeighbours
 from recommender.snapshot import Snapshot
 from recommender.tail import Tail
@@ -36,8 +34,6 @@ LIMIT_MAX = 500
 SEEDS_MAX = 50
 DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
 PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
-FAVOURITES_MAX = 20  # popular products of each of the seeds' categories
-CATEGORIES_MAX = 5
 BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
 _EXTRAS_ROOM = 4096
 
@@ -45,7 +41,7 @@ Array = NDArray[Any]
 
 
 class ProductLookup(Protocol):
-    """Tells what a shop says about a product; asked only about products the snapshot does not know."""
+    """Tells what a shop says about a product."""
 
     def __call__(self, product_index: int) -> Product | None:
         """The product, or None where nothing is known."""
@@ -72,7 +68,7 @@ class LiveModels:
         self._frozen_held = hold(self._frozen)
         self._similar = hold(_lists(snapshot, "similar.similar"))
         self._styles = hold(_lists(snapshot, "similar.styles"))
-        self._nodes = _Nodes(snapshot, tail.index_of_row)
+        self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
         self._fresh_held = (tail.arrays, hold(tail.arrays))
         self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
@@ -128,12 +124,12 @@ class LiveModels:
             weights,
             len(out.scores),
             PERSON_DEPTH,
-            self._nodes.favourites(products),
             BLEND,
             self._frozen_held,
             held,
             extras,
             self._similar,
+            self._categories.now(fresh),
             work,
             out,
         )
@@ -232,19 +228,18 @@ class LiveModels:
 
     def _wanted(self, kind: ReasonKind, category: tuple[str, ...] | None, limit: int) -> Candidates:
         (fresh, held), out = self._fresh(), _room(limit)
-        node_of = self._nodes.of_every_product(fresh, self._product_of)
-        node = self._nodes.find(category or ())
+        places = self._categories.now(fresh)
+        node = self._categories.find(category or ())
         popularity = self._tail.configuration.popularity
         share = popularity.recent_half_life_days / popularity.level_half_life_days
         count = rank_wanted(
             node,
             share if kind == "trending" else 0.0,
             len(out.scores),
-            self._nodes.listed(kind, node),
-            self._nodes.parent,
-            node_of,
+            self._categories.listed(kind, node),
             self._frozen_held,
             held,
+            places,
             self._work(fresh)[1],
             out,
         )
@@ -261,76 +256,6 @@ def _candidates(kind: ReasonKind, out: Out, count: int) -> Candidates:
         scores, products, because = scores[:count], products[:count], because[:count]
         orders, lift = orders[:count], lift[:count]
     return Candidates(kind, products, scores, because, orders, lift)
-
-
-class _Nodes:
-    """Categories as numbers: the snapshot's tree, and those of newer products as they turn up."""
-
-    def __init__(self, snapshot: Snapshot | None, index_of_row: IntVector) -> None:
-        self._index_of_row = index_of_row
-        names: Sequence[tuple[str, ...]] = [()]
-        self.parent = np.array([-1], np.int32)
-        self._lists: dict[str, tuple[Array, Array]] = {}
-        node_of_row: Array = np.zeros(0, np.int32)
-        if snapshot is not None:
-            names = snapshot.unpack("popularity.node_names", list[tuple[str, ...]])
-            self.parent = np.array(snapshot["popularity.node_parent"])
-            node_of_row = snapshot["popularity.node_of"]
-            for kind in ("popular", "trending"):
-                self._lists[kind] = (snapshot[f"popularity.{kind}_start"], snapshot[f"popularity.{kind}_row"])
-        self._number = {name: node for node, name in enumerate(names)}
-        self._node_of = np.full(int(index_of_row.max(initial=-1)) + 1, -2, np.int32)
-        self._node_of[index_of_row] = node_of_row
-        self._placed = 0
-        self._lock = threading.Lock()
-        self._favourites = [self._first(node) for node in range(len(self.parent))]
-
-    def find(self, category: tuple[str, ...]) -> int:
-        """The number of a category; -2, which holds nothing, where nobody heard of it."""
-        return self._number.get(category, -2)
-
-    def listed(self, kind: str, node: int) -> Array:
-        """The snapshot's rows of a category, best first."""
-        if kind not in self._lists or not 0 <= node < len(self._lists[kind][0]) - 1:
-            return _read_only(NOTHING.copy())
-        start, rows = self._lists[kind]
-        part: Array = rows[start[node] : start[node + 1]]
-        return part
-
-    def favourites(self, products: IntVector) -> IntVector:
-        """Some of the most wanted products of the categories of some products, by product_index."""
-        known = products[products < len(self._node_of)]
-        nodes = {node for node in self._node_of[known].tolist() if node >= 0} or {SHOP}
-        if len(nodes) == 1:
-            node = next(iter(nodes))
-            return self._favourites[node] if node < len(self._favourites) else NOTHING
-        chosen = [self._favourites[node] for node in sorted(nodes)[:CATEGORIES_MAX] if node < len(self._favourites)]
-        return np.concatenate(chosen) if chosen else NOTHING
-
-    def of_every_product(self, fresh: Fresh, product_of: ProductLookup) -> IntVector:
-        """The category of each product the tail names; those newer than the snapshot are looked up once."""
-        touched = int(fresh.state[TOUCHED])
-        if touched != self._placed or len(self._node_of) < len(fresh.head):
-            with self._lock:
-                node_of = np.full(len(fresh.head), -2, np.int32)
-                node_of[: len(self._node_of)] = self._node_of[: len(fresh.head)]
-                for product in fresh.touched[:touched].tolist():
-                    if node_of[product] == -2:
-                        stated = product_of(product)
-                        node_of[product] = self._place(stated.category if stated else ())
-                self._node_of, self._placed = node_of, touched
-        return self._node_of
-
-    def _place(self, category: tuple[str, ...]) -> int:
-        for depth in range(1, len(category) + 1):
-            path = category[:depth]
-            if path not in self._number:
-                self.parent = np.append(self.parent, np.int32(self._number[path[:-1]])).astype(np.int32)
-                self._number[path] = len(self.parent) - 1
-        return self._number[category]
-
-    def _first(self, node: int) -> IntVector:
-        return np.array(self._index_of_row[self.listed("popular", node)[:FAVOURITES_MAX]], dtype=np.int32)
 
 
 def _of_kind(kind: ReasonKind, candidates: Candidates) -> Candidates:

@@ -7,12 +7,13 @@ each entry, so that decay stays exact when a new day begins.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ids import PARTITIONS, ProductId
+from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ranking import IntVector, ProductIndex
 from recommender.configuration import TrainingConfiguration
 from recommender.decay import day_of, decay_between, decay_tables, size_damping
@@ -23,7 +24,6 @@ from recommender.models.bought_together import find_order
 from recommender.segments import CANCELLATION, ERASURE, Entry, Segment, partition_and_first_offset
 from recommender.snapshot import Snapshot
 
-NOTHING_READ = (-1,) * PARTITIONS
 _ROOM = 1024
 
 Click = tuple[str, str, int, int]
@@ -37,6 +37,7 @@ class Tail:
 
     Guarantees: one thread may apply while any number read; a reader sees an entry wholly or not at all; applying an
     entry again changes nothing.
+    `restated` are products whose category must be looked up again, for whoever follows categories to take out.
     Not guaranteed: that an erasure reaches what the snapshot counted before; the next training does that.
     """
 
@@ -44,7 +45,7 @@ class Tail:
         self,
         index: ProductIndex,
         snapshot: Snapshot | None = None,
-        cut: tuple[int, ...] = NOTHING_READ,
+        cut: tuple[int, ...] = FROM_THE_START,
         configuration: TrainingConfiguration | None = None,
     ) -> None:
         """Begin at a snapshot's cut.
@@ -58,7 +59,7 @@ class Tail:
         self.snapshot = snapshot
         self.configuration = configuration or TrainingConfiguration()
         self._cut = cut
-        self._last = list(NOTHING_READ)
+        self._last = list(FROM_THE_START)
         self._order_numbers: dict[bytes, int] = {}
         self._cancelled: set[bytes] = set()
         self._taken_back: set[int] = set()
@@ -67,6 +68,8 @@ class Tail:
         self._of_subject: dict[str, list[int | Click]] = {}
         products = snapshot.unpack("products", list[ProductId]) if snapshot is not None else []
         self.index_of_row: IntVector = np.array([index.add(product) for product in products], dtype=np.int32)
+        self.restated: deque[int] = deque()
+        self._known = set(self.index_of_row.tolist())
         self._first_day = int(snapshot["reference_day"][0]) if snapshot is not None else 0
         self.arrays = self._new_arrays()
 
@@ -104,6 +107,10 @@ class Tail:
         else:
             self._click(entry, is_counted)
         return True
+
+    def restate(self, product_id: ProductId) -> None:
+        """Note that the shop stated a product anew: it may have moved to another category."""
+        self.restated.append(self._number(product_id))
 
     def _place(self, entry: Entry, is_counted: bool) -> None:
         if entry.order in self._order_numbers or self._row_of_order(entry.order) >= 0:
@@ -162,6 +169,9 @@ class Tail:
         number = self.index.add(ProductId(product))
         if number >= len(self.arrays.head):
             self._grow("head", number + 1)
+        if number not in self._known:
+            self._known.add(number)
+            self.restated.append(number)
         return number
 
     def _begin(self, day: int) -> None:

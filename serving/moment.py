@@ -10,7 +10,7 @@ import structlog
 from ingest.catalog import CatalogueView
 from ingest.projector import EmbeddedProjector
 from ingest.vocabulary.errors import Corrupt, NotFound
-from ingest.vocabulary.events import Recorded
+from ingest.vocabulary.events import ProductUpserted, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.ranking import Candidates, Degradation
@@ -53,6 +53,8 @@ class TailFollower:
     def follow(self, batch: Sequence[Recorded]) -> None:
         """Count what the models care about."""
         for recorded in batch:
+            if isinstance(recorded.event, ProductUpserted):
+                self._tail.restate(recorded.event.product_id)
             entry = entry_of(recorded.event, recorded.position.offset)
             if entry is not None:
                 self._tail.apply(recorded.position.partition, entry)

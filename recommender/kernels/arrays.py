@@ -112,8 +112,24 @@ class Lists(NamedTuple):
     score: Array
 
 
+class Places(NamedTuple):
+    """Where products stand.
+
+    Attributes:
+        node_of: (capacity,) the category of each product, -2 for unknown; parent: (nodes,), -1 for the whole shop.
+        favourite_start: (nodes + 1,) into favourite: the most wanted products of each category.
+        moved: products that are in another category than in the snapshot, or that it does not know.
+    """
+
+    node_of: Array
+    parent: Array
+    favourite_start: Array
+    favourite: Array
+    moved: Array
+
+
 class Out(NamedTuple):
-    """Room for an answer; (limit,) each."""
+    """Room for an answer; (limit,) each. Kernels fill every column of the rows they return."""
 
     scores: Array
     products: Array
@@ -125,11 +141,11 @@ class Out(NamedTuple):
 def new_out(limit: int) -> Out:
     """Room for so many products."""
     return Out(
-        scores=np.zeros(limit),
-        products=np.zeros(limit, np.int32),
-        because=np.full(limit, -1, np.int32),
-        orders=np.zeros(limit, np.int64),
-        lift=np.zeros(limit),
+        scores=np.empty(limit),
+        products=np.empty(limit, np.int32),
+        because=np.empty(limit, np.int32),
+        orders=np.empty(limit, np.int64),
+        lift=np.empty(limit),
     )
 
 

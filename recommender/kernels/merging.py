@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
-from recommender.kernels import kernel
+from recommender.kernels import kernel, part_of_kernel
 from recommender.kernels.arrays import (
     FAST_SUM,
     ORDERS,
@@ -16,12 +16,15 @@ from recommender.kernels.arrays import (
     Fresh,
     Frozen,
     Lists,
+    Places,
     Work,
 )
 from recommender.kernels.scoring import is_significant, pair_score
 from recommender.kernels.tailing import order_weights
 
 TOGETHER, ALIKE = 0, 1  # columns of Work.score, best, because
+CATEGORIES_MAX = 5  # whose favourites a person is offered
+SHOP_NODE, NODES_MAX = 0, 2**31 - 1
 
 
 @kernel
@@ -86,7 +89,7 @@ def count_extras(seed: int, frozen: Frozen, fresh: Fresh, work: Work, orders: Co
     return held
 
 
-@kernel
+@part_of_kernel
 def gather_fresh(seed: int, fresh: Fresh, work: Work) -> int:
     """The partners the tail gives a seed: `work.partners`, `common`, `weights`. Cost: 10 ns a product of its orders."""
     seen, common, weights, partners = work.seen, work.common, work.weights, work.partners
@@ -117,7 +120,7 @@ def gather_fresh(seed: int, fresh: Fresh, work: Work) -> int:
     return count
 
 
-@kernel
+@part_of_kernel
 def gather_kept(row: int, count: int, depth: int, frozen: Frozen, scale: FloatVector, work: Work) -> int:
     """Add the first `depth` partners the snapshot keeps for a seed's row."""
     seen, common, weights, partners = work.seen, work.common, work.weights, work.partners
@@ -138,7 +141,7 @@ def gather_kept(row: int, count: int, depth: int, frozen: Frozen, scale: FloatVe
     return count
 
 
-@kernel
+@part_of_kernel
 def gather_extras(seed: int, extras: Extras, scale: FloatVector, work: Work) -> None:
     """Add what the snapshot counts for partners that only the tail brought up."""
     seen, common, weights = work.seen, work.common, work.weights
@@ -153,7 +156,7 @@ def gather_extras(seed: int, extras: Extras, scale: FloatVector, work: Work) -> 
             weights[product, 2] += extras.weights[at, 2] * scale[FAST_SUM]
 
 
-@kernel
+@part_of_kernel
 def add_together(
     found: int, seed: int, weight: float, depth: int, frozen: Frozen, fresh: Fresh, extras: Extras, work: Work
 ) -> int:
@@ -194,7 +197,7 @@ def add_together(
     return found
 
 
-@kernel
+@part_of_kernel
 def add_list(
     found: int,
     seed: int,
@@ -227,7 +230,31 @@ def add_list(
     return found
 
 
-@kernel
+@part_of_kernel
+def add_favourites(found: int, seeds: IntVector, places: Places, work: Work) -> int:
+    """Add the most wanted products of the seeds' categories, a few of them; of the whole shop if they have none."""
+    start, favourite, node_of = places.favourite_start, places.favourite, places.node_of
+    last, chosen = -1, 0
+    while chosen < CATEGORIES_MAX:
+        node = NODES_MAX
+        for seed in seeds:
+            if last < node_of[seed] < node:
+                node = node_of[seed]
+        if node == NODES_MAX:
+            if chosen > 0:
+                break
+            node = SHOP_NODE
+        for at in range(start[node], start[node + 1]):
+            product = favourite[at]
+            if not work.skip[product] and not work.listed[product]:
+                work.listed[product] = True
+                work.found[found] = product
+                found += 1
+        last, chosen = node, chosen + 1
+    return found
+
+
+@part_of_kernel
 def clear(work: Work, found: int, seeds: IntVector) -> None:
     """Leave the scratch as it was."""
     listed, total, best, orders, products = work.listed, work.score, work.best, work.orders, work.found

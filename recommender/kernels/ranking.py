@@ -20,9 +20,10 @@ from recommender.kernels.arrays import (
     Held,
     Lists,
     Out,
+    Places,
     Work,
 )
-from recommender.kernels.merging import ALIKE, TOGETHER, add_list, add_together, clear, tie_of
+from recommender.kernels.merging import ALIKE, TOGETHER, add_favourites, add_list, add_together, clear, tie_of
 from recommender.kernels.scoring import insert_ranked
 
 
@@ -85,7 +86,7 @@ def rank_lists(
 ) -> int:
     """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
     frozen, lists, work = frozen_held.arrays, lists_held.arrays, work_held.arrays
-    scores, products, because = out.scores, out.products, out.because
+    scores, products, because, common, lift = out
     for seed in seeds:
         work.skip[seed] = True
     found = 0
@@ -99,6 +100,7 @@ def rank_lists(
         count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
     for at in range(count):
         because[at] = work.because[products[at], ALIKE]
+        common[at], lift[at] = 0, 0.0
     clear(work, found, seeds)
     return count
 
@@ -109,33 +111,29 @@ def rank_for_person(
     weights: FloatVector,
     limit: int,
     depth: int,
-    favourites: IntVector,
     blend: FloatVector,
     frozen_held: Held[Frozen],
     fresh_held: Held[Fresh],
     extras_held: Held[Extras],
     lists_held: Held[Lists],
+    places_held: Held[Places],
     work_held: Held[Work],
     out: Out,
 ) -> int:
     """What suits a person: partners and neighbours of seeds, each scaled to its best, and a little popularity.
 
     Args:
-        favourites: popular products (product_index) of the seeds' categories; blend: (3,) weights of the models.
+        blend: (3,) weights of the models.
     """
     frozen, fresh, extras, work = frozen_held.arrays, fresh_held.arrays, extras_held.arrays, work_held.arrays
-    lists, scores, products, because = lists_held.arrays, out.scores, out.products, out.because
+    lists, (scores, products, because, common, lift) = lists_held.arrays, out
     for seed in seeds:
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
         found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
         found = add_list(found, seeds[at], weights[at], depth, frozen, lists, work)
-    for product in favourites:
-        if not work.skip[product] and not work.listed[product]:
-            work.listed[product] = True
-            work.found[found] = product
-            found += 1
+    found = add_favourites(found, seeds, places_held.arrays, work)
     row_of_index, found_products, total, totals = frozen.row_of_index, work.found, work.score, fresh.totals
     most_together, most_alike, most_wanted = 0.0, 0.0, 0.0
     for at in range(found):
@@ -161,6 +159,7 @@ def rank_for_person(
         because[at] = -1
         if by_orders > 0.0 or by_likeness > 0.0:
             because[at] = work.because[product, TOGETHER if by_orders >= by_likeness else ALIKE]
+        common[at], lift[at] = 0, 0.0
     clear(work, found, seeds)
     return count
 
@@ -181,37 +180,39 @@ def rank_wanted(
     rising: float,
     limit: int,
     rows: IntVector,
-    node_parent: IntVector,
-    node_of: IntVector,
     frozen_held: Held[Frozen],
     fresh_held: Held[Fresh],
+    places_held: Held[Places],
     work_held: Held[Work],
     out: Out,
 ) -> int:
-    """The most wanted products of a category: its list in the snapshot and whatever the tail names in it.
+    """The most wanted products of a category: its list in the snapshot, whatever the tail names in it or moved there.
 
     Args:
         rising: 0 ranks by level; else the usual share of the recent weight, and rows rank by how far they are above.
-        rows: the snapshot's list; node_of: (capacity,) the category of each product by product_index.
+        rows: the snapshot's list.
     """
-    frozen, fresh, work = frozen_held.arrays, fresh_held.arrays, work_held.arrays
-    scores, products, common = out.scores, out.products, out.orders
-    totals, ties, touched, row_of_index = fresh.totals, work.partners, fresh.touched, frozen.row_of_index
-    count, listed, index_of_row, is_listed = 0, len(rows), frozen.index_of_row, work.listed
-    for at in range(listed + fresh.state[TOUCHED]):
-        product = index_of_row[rows[at]] if at < listed else touched[at - listed]
-        if at < listed:
-            is_listed[product] = True
-        elif is_listed[product] or not is_within(node_parent, node_of[product], category):
+    frozen, fresh, places, work = frozen_held.arrays, fresh_held.arrays, places_held.arrays, work_held.arrays
+    scores, products, because, common, lift = out
+    totals, ties, row_of_index, index_of_row = fresh.totals, work.partners, frozen.row_of_index, frozen.index_of_row
+    touched, moved, is_listed, node_of, parent = fresh.touched, places.moved, work.listed, places.node_of, places.parent
+    listed, named = len(rows), len(rows) + fresh.state[TOUCHED]
+    count, found = 0, 0
+    for at in range(named + len(moved)):
+        product = index_of_row[rows[at]] if at < listed else touched[at - listed] if at < named else moved[at - named]
+        if is_listed[product] or not is_within(parent, node_of[product], category):
             continue
+        is_listed[product] = True
+        work.found[found] = product
+        found += 1
         score = totals[product, LEVEL] / (UNIT * ONE)
         if rising > 0.0:
             usual = score * rising
             score = (totals[product, RECENT] / (UNIT * ONE) - usual) / math.sqrt(max(usual, 0.0) + 1.0)
         if score > 0.0:
             count = insert_ranked(scores, products, ties, count, limit, score, product, tie_of(row_of_index, product))
-    for at in range(listed):
-        is_listed[index_of_row[rows[at]]] = False
+    for at in range(found):
+        is_listed[work.found[at]] = False
     for at in range(count):
-        common[at] = int(totals[products[at], ORDERS])
+        common[at], because[at], lift[at] = int(totals[products[at], ORDERS]), -1, 0.0
     return count
