@@ -26,19 +26,19 @@ class ExpressLane:
     """In front of an application. Its answers are those of the application, byte for byte."""
 
     def __init__(self, engine: Engine, application: Application) -> None:
-        self._engine, self._application = engine, application
+        self._engine, self.application = engine, application
         self._origins = frozenset(engine.configuration.serving.origins)
 
     def __call__(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
         """Answer one request, as PEP 3333 says."""
         path: str = environ["PATH_INFO"]
         if not path.startswith(PREFIX) or environ["REQUEST_METHOD"] != "GET":
-            return self._application(environ, start_response)
+            return self.application(environ, start_response)
         began = time.perf_counter()
         try:
             content = encoded(row_asked_by_address(self._engine, path[len(PREFIX) :], environ))
         except Exception:  # noqa: BLE001 - the application meets it again, and answers and logs it
-            return self._application(environ, start_response)
+            return self.application(environ, start_response)
         headers = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(content))), KEPT_BY_NOBODY]
         headers += shared_with(environ.get("HTTP_ORIGIN"), self._origins)
         start_response("200 OK", headers)

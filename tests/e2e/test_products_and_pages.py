@@ -227,3 +227,20 @@ def test_a_click_is_told_with_the_token_of_its_row_and_a_foreign_token_is_refuse
     assert live_small.tell(click) == ["accepted"]
     other = {**click, "event_id": "k-2", "click_token": item["click_token"][:-2] + "AA"}
     assert live_small.tell(other) == ["refused"]
+
+
+def test_a_product_moved_to_another_category_is_there_and_not_here_in_the_next_answer(live_small: Service) -> None:
+    def popular_in(category: str) -> list[str]:
+        items = live_small.row("category.popular", category=category)
+        return ids([each for each in items if each["reason"]["kind"] == "popular"])
+
+    assert "mug-2" in popular_in("Mugs")
+    moves = {("Kitchen", "Plates"): ("Plates", "Mugs"), ("Garden", "Pots"): ("Pots", "Plates")}
+    for category, (there, here) in moves.items():
+        live_small.post("/v1/products", {"products": [product("mug-2", category=list(category))]})
+        assert "mug-2" in popular_in(there)
+        assert "mug-2" not in popular_in(here)
+    assert live_small.stop() == 0
+    with serving(live_small.folder) as again:
+        live = ids(again.row("category.popular", category="Pots"))
+        assert live[0] == "mug-2", "the catalogue, not the snapshot, says where a product is"
