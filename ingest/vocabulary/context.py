@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+from msgspec.structs import force_setattr
 
 Device = Literal["mobile", "tablet", "desktop", "tv", "other"]
 WeatherCondition = Literal["sunny", "clear", "cloudy", "fog", "rain", "sleet", "snow", "storm", "unknown"]
@@ -37,10 +39,32 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Context(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The situation: every part may be absent."""
+    """The situation: every part may be absent.
+
+    `local_time` has the visitor's own offset from UTC, and so the hour of their day. Stored bytes keep moments without
+    an offset: `utc_offset_min` keeps it beside, and nobody needs to state it.
+    """
 
     device: Device | None = None
     traffic_source: TrafficSource | None = None
     weather: Weather | None = None
     place: Place | None = None
     local_time: datetime | None = None
+    utc_offset_min: Annotated[int, Meta(ge=-1_439, le=1_439)] | None = None
+
+    def __post_init__(self) -> None:
+        """Let the local time and its offset agree, whichever of them brought the offset.
+
+        Raises:
+            ValueError: the local time is beyond the calendar.
+        """
+        moment = self.local_time
+        if moment is None or moment.tzinfo is None:
+            return
+        try:
+            if self.utc_offset_min is not None:
+                force_setattr(self, "local_time", moment.astimezone(timezone(timedelta(minutes=self.utc_offset_min))))
+            elif offset := moment.astimezone(UTC) and moment.utcoffset():
+                force_setattr(self, "utc_offset_min", int(offset.total_seconds()) // 60)
+        except OverflowError as error:
+            raise ValueError(f"{moment.isoformat()} is beyond the calendar") from error

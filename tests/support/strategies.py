@@ -35,6 +35,8 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
 }
 
+_BOUNDED: dict[str, st.SearchStrategy[Any]] = {"utc_offset_min": st.none() | st.integers(-1_439, 1_439)}
+
 
 def of_type(annotation: Any) -> st.SearchStrategy[Any]:
     """Values of a type as it is written in a struct."""
@@ -60,7 +62,8 @@ def of_struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind)
     needed, optional = {}, {}
     for field in msgspec.structs.fields(kind):
-        (needed if field.required else optional)[field.name] = of_type(hints[field.name])
+        values = _BOUNDED.get(field.name) or of_type(hints[field.name])
+        (needed if field.required else optional)[field.name] = values
     return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**fields))
 
 

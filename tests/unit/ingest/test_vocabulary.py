@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from ingest.vocabulary import errors, ids
 from ingest.vocabulary.clock import SystemClock, epoch_ms, from_epoch_ms
+from ingest.vocabulary.codec import decode_event, encode_event
+from ingest.vocabulary.context import Context
 from ingest.vocabulary.errors import DangolError, MalformedEvent
 from ingest.vocabulary.events import OrderCompleted, ProductDeleted, ProductViewed
 from ingest.vocabulary.products import Product
@@ -182,6 +185,34 @@ def test_the_price_of_now_is_the_reduced_one() -> None:
     assert Product(product_id="p").current_price is None  # type: ignore[arg-type]
     assert Product(product_id="p", price=Decimal(3)).current_price == 3  # type: ignore[arg-type]
     assert Product(product_id="p", price=Decimal(3), sale_price=Decimal(0)).current_price == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "hour", "offset_min"),
+    [
+        ("2011-08-30T19:05:00+01:00", 19, 60),
+        ("2011-08-30T19:05:00-09:30", 19, -570),
+        ("2011-08-30T19:05:00Z", 19, None),
+        ("2011-08-30T19:05:00", 19, None),
+    ],
+)
+def test_a_local_time_keeps_its_hour_in_the_log(told: str, hour: int, offset_min: int | None) -> None:
+    context = msgspec.json.decode(msgspec.json.encode({"local_time": told}), type=Context)
+    seen = fact(ProductViewed, product_id="mug", context=context)
+    (read,) = (decode_event(encode_event(seen)).context,)
+    assert read == context
+    assert read.local_time is not None
+    assert (read.local_time.hour, read.utc_offset_min) == (hour, offset_min)
+    assert read.local_time == datetime.fromisoformat(told)
+    assert read.local_time.utcoffset() == datetime.fromisoformat(told).utcoffset()
+
+
+@pytest.mark.parametrize(
+    "told", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2011-02-30T00:00:00Z", "7"]
+)
+def test_a_local_time_beyond_the_calendar_is_refused(told: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode({"local_time": told}), type=Context)
 
 
 def test_a_row_number_never_changes_its_meaning() -> None:
