@@ -219,15 +219,14 @@ class EmbeddedProjector:
 
     def state(self, projection: str, key: str) -> Any:
         """The folded state under a key, or None; from memory, else from the store."""
-        place = (projection, key)
-        state = self.cache.get(place)
-        if state is None:
-            commits = self.cache.commits
-            stored = self._store.load(projection, (key,)).get(key)
-            if stored is not None:
-                state = self._by_name[projection].decode(stored)
-                self.cache.put_if_unchanged(place, state, commits)
-        return state
+        state = self.cache.get((projection, key))
+        return self._load(projection, (key,)).get(key) if state is None else state
+
+    def states(self, projection: str, keys: Collection[str]) -> dict[str, Any]:
+        """The folded states under some keys; absent ones are absent. What is not in memory is read all at once."""
+        found = {key: state for key in keys if (state := self.cache.get((projection, key))) is not None}
+        missing = [key for key in keys if key not in found]
+        return found | self._load(projection, missing) if missing else found
 
     def attach(self, follower: Follower, *, since: Sequence[int]) -> None:
         """Bring a follower up to date from `since` and tell it of every commit from now on."""
@@ -270,6 +269,13 @@ class EmbeddedProjector:
             if news:
                 for follower in self._followers:
                     follower.follow(news)
+
+    def _load(self, projection: str, keys: Collection[str]) -> dict[str, Any]:
+        commits, decode = self.cache.commits, self._by_name[projection].decode
+        states = {key: decode(stored) for key, stored in self._store.load(projection, keys).items()}
+        for key, state in states.items():
+            self.cache.put_if_unchanged((projection, key), state, commits)
+        return states
 
     def _with_backlog(self, connection: sqlite3.Connection, appended: list[Recorded]) -> list[Recorded]:
         """The batch, preceded by what an earlier process appended but never folded."""
