@@ -102,8 +102,7 @@ def order_hash(order_id: OrderId) -> bytes:
 
 def occurred_s(event: Event) -> int:
     """When it happened, in whole Unix seconds, never after it was told."""
-    occurred_at, received_at = event.occurred_at, event.received_at
-    return floor((occurred_at if occurred_at <= received_at else received_at).timestamp())
+    return floor(min(event.occurred_at, event.received_at).timestamp())
 
 
 def lines_that_count(lines: Iterable[Line]) -> dict[ProductId, int]:

@@ -34,8 +34,7 @@ def append(entries: Mapping[Key, Entry], changed: Mapping[Key, Entry], limit: in
         return put(entries, changed, limit)
     after: dict[Key, Entry] = entries.copy()  # type: ignore[attr-defined]  # many times faster than dict(entries)
     for key in changed:
-        if key in after:
-            del after[key]
+        after.pop(key, None)
     after.update(changed)
     return after if len(after) <= limit else _newest(after, limit)
 
