@@ -6,12 +6,12 @@ person, and appends. The answer says of each fact whether it was accepted, repea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ingest.privacy import Alias, Keyring, Personal
 from ingest.vocabulary.clock import Clock
@@ -36,7 +36,7 @@ ORDER_EVENTS = (OrderCompleted, OrderRefunded, OrderCancelled)
 KEPT_WITHOUT_CONSENT = (*ORDER_EVENTS, CustomerIdentified, ConsentChanged, CustomerErased)
 
 Status = Literal["accepted", "repeated", "refused"]
-Consent = Callable[[Subject], Mapping[str, bool]]
+Consents = Callable[[Collection[Subject]], Mapping[Subject, Mapping[str, bool]]]  # by purpose; absent: never asked
 
 
 class Incoming(NamedTuple):
@@ -64,8 +64,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Collector:
     """Takes facts in. Any thread may call; callers at the same time share an fsync."""
 
-    def __init__(self, log: EventLog, keyring: Keyring, clock: Clock, consent: Consent) -> None:
-        self._log, self._keyring, self._clock, self._consent = log, keyring, clock, consent
+    def __init__(self, log: EventLog, keyring: Keyring, clock: Clock, consents: Consents) -> None:
+        self._log, self._keyring, self._clock, self._consents = log, keyring, clock, consents
 
     def collect(self, facts: Sequence[Incoming], *, echo: Sequence[str | None] | None = None) -> list[Outcome]:
         """Take facts in, in order; the outcomes are in the same order.
@@ -92,20 +92,26 @@ class Collector:
         subjects = self._keyring.resolve(alias for alias in aliases if alias is not None)
         events: list[Event] = []
         orderers: dict[OrderId, Subject] = {}
-        consent = cache(self._consent)  # one look-up a person: what this run says of consent counts from the next on
+        unwilling = self._unwilling(set(subjects.values()))  # what this run says of consent counts from the next on
         refused: dict[int, Outcome] = {}
         for index, fact in enumerate(facts):
             try:
-                event = self._prepare(fact, aliases[index], subjects, orderers, consent)
+                event = self._prepare(fact, aliases[index], subjects, orderers, unwilling)
             except MalformedEvent as error:
                 refused[index] = refusal(names[index], error)
             else:
                 events.append(event)
                 if isinstance(event, OrderCompleted):
                     orderers.setdefault(event.order_id, event.subject)
-        written = iter(self._log.append(events))
+        written = self._log.append(events)
+        if not refused:
+            return [
+                Outcome(name, "repeated" if position is None else "accepted")
+                for name, position in zip(names, written, strict=True)
+            ]
+        positions = iter(written)
         return [
-            refused.get(index) or Outcome(name, "repeated" if next(written) is None else "accepted")
+            refused.get(index) or Outcome(name, "repeated" if next(positions) is None else "accepted")
             for index, name in enumerate(names)
         ]
 
@@ -115,7 +121,7 @@ class Collector:
         alias: Alias | None,
         subjects: Mapping[Alias, Subject],
         orderers: Mapping[OrderId, Subject],
-        consent: Consent,
+        unwilling: Collection[Subject],
     ) -> Event:
         event = _at_a_credible_time(fact.event)
         if not isinstance(event, CustomerEvent):
@@ -123,13 +129,18 @@ class Collector:
             return event
         if alias is not None:
             subject = subjects[alias]
-            _require_consent(event, subject, consent)
+            if subject in unwilling and not isinstance(event, KEPT_WITHOUT_CONSENT):
+                raise MalformedEvent("the person has not agreed to analytics", code="consent_denied")
         elif isinstance(event, ORDER_EVENTS):
             subject = self._orderer(event, orderers) or new_subject()
         else:
             raise MalformedEvent("customer_id or anonymous_id is needed", code="identity_missing")
         sealed = self._keyring.seal(subject, fact.personal) if fact.personal and alias else None
-        return msgspec.structs.replace(event, subject=subject, personal=sealed)
+        return replace(event, subject=subject, personal=sealed)
+
+    def _unwilling(self, subjects: Collection[Subject]) -> set[Subject]:
+        """Those who refuse to be followed."""
+        return {subject for subject, consent in self._consents(subjects).items() if consent.get("analytics") is False}
 
     def _orderer(
         self, event: OrderCompleted | OrderRefunded | OrderCancelled, orderers: Mapping[OrderId, Subject]
@@ -155,7 +166,7 @@ class Collector:
         if visitor is None or self._keyring.is_customer(visitor):
             visitor = known
         sealed = self._keyring.seal(visitor, fact.personal) if fact.personal else None
-        event = msgspec.structs.replace(event, subject=visitor, known=known, personal=sealed)
+        event = replace(event, subject=visitor, known=known, personal=sealed)
         (position,) = self._log.append([event])
         if visitor_alias is not None:
             self._keyring.link(visitor_alias, known)
@@ -189,13 +200,6 @@ def _alias(fact: Incoming) -> Alias | None:
     return None
 
 
-def _require_consent(event: CustomerEvent, subject: Subject, consent: Consent) -> None:
-    if isinstance(event, KEPT_WITHOUT_CONSENT):
-        return
-    if consent(subject).get("analytics", True) is False:
-        raise MalformedEvent("the person has not agreed to analytics", code="consent_denied")
-
-
 def _at_a_credible_time(event: Event) -> Event:
     if event.occurred_at <= event.received_at:
         return event
@@ -205,4 +209,4 @@ def _at_a_credible_time(event: Event) -> Event:
             pointer="/occurred_at",
             code="future_dated",
         )
-    return msgspec.structs.replace(event, occurred_at=event.received_at)
+    return replace(event, occurred_at=event.received_at)

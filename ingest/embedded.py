@@ -47,8 +47,10 @@ class _Reader(sqlite3.Connection):
 
     def execute(self, *statement: Any) -> sqlite3.Cursor:
         """Start a statement."""
-        with translated_errors(self.path):
+        try:
             return self.cursor(_ReadingCursor).execute(*statement)
+        except sqlite3.DatabaseError as error:
+            raise our_error(error, self.path) from error
 
 
 class _ReadingCursor(sqlite3.Cursor):
@@ -61,12 +63,16 @@ class _ReadingCursor(sqlite3.Cursor):
             raise our_error(error, self.connection.path) from error
 
     def fetchone(self) -> Any:
-        with translated_errors(self.connection.path):
+        try:
             return super().fetchone()
+        except sqlite3.DatabaseError as error:
+            raise our_error(error, self.connection.path) from error
 
     def fetchall(self) -> list[Any]:
-        with translated_errors(self.connection.path):
+        try:
             return super().fetchall()
+        except sqlite3.DatabaseError as error:
+            raise our_error(error, self.connection.path) from error
 
 
 class SqliteFile:

@@ -219,14 +219,18 @@ class Keyring:
 def _find_many(connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
     """The subjects of those ids that are known."""
     found: dict[Alias, Subject] = {}
-    for start in range(0, len(aliases), _ALIASES_AT_ONCE):
-        part = aliases[start : start + _ALIASES_AT_ONCE]
-        values = ",".join(["(?, ?)"] * len(part))
-        rows = connection.execute(
-            f"SELECT kind, value, subject FROM aliases WHERE (kind, value) IN (VALUES {values})",  # noqa: S608
-            [each for alias in part for each in alias],
-        )
-        found.update((Alias(kind, value), Subject(subject)) for kind, value, subject in rows)
+    of_kind: dict[AliasKind, list[str]] = {}
+    for kind, value in aliases:
+        of_kind.setdefault(kind, []).append(value)
+    for kind, values in of_kind.items():
+        for start in range(0, len(values), _ALIASES_AT_ONCE):
+            part = values[start : start + _ALIASES_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            rows = connection.execute(
+                f"SELECT value, subject FROM aliases WHERE kind = ? AND value IN ({marks})",  # noqa: S608
+                (kind, *part),
+            ).fetchall()
+            found.update((Alias(kind, value), Subject(subject)) for value, subject in rows)
     return found
 
 

@@ -118,46 +118,44 @@ def fold(
         load: fetches the bytes of states that are not `cached`.
         cached: states already decoded.
     """
-    touched = [
-        (projection, recorded, key)
-        for projection in projections
-        for recorded in batch
-        for key in projection.keys(recorded)
-    ]
-    states = _prefetch(touched, load, cached)
-    consequences: list[Event] = []
-    poison: list[Poison] = []
-    for projection, recorded, key in touched:
-        place = (projection.name, key)
-        state = states[place]
+    folded = Folded({}, [], [])
+    for projection in projections:
+        keys = projection.keys
+        touched = [(key, recorded) for recorded in batch for key in keys(recorded)]
+        if touched:
+            states = _prefetch(projection, dict.fromkeys(key for key, _ in touched), load, cached)
+            _evolve(projection, touched, states, folded)
+            name = projection.name
+            folded.states.update({(name, key): state for key, state in states.items()})
+    return folded
+
+
+def _evolve(
+    projection: AnyProjection, touched: Sequence[tuple[str, Recorded]], states: dict[str, Any], folded: Folded
+) -> None:
+    """Fold each fact into its state, in place; what follows and what cannot be folded goes to `folded`."""
+    consequences, evolve = projection.consequences, projection.evolve
+    for key, recorded in touched:
+        state = states[key]
         try:
-            follows = projection.consequences(state, recorded)
-            states[place] = projection.evolve(state, recorded)
+            follows = consequences(state, recorded)
+            states[key] = evolve(state, recorded)
         except Exception as error:  # noqa: BLE001 - one unfoldable fact must not stop its partition
             _log.exception("a fact cannot be folded", projection=projection.name, place=recorded.position)
-            poison.append(Poison(recorded, projection.name, f"{type(error).__name__}: {error}"))
+            folded.poison.append(Poison(recorded, projection.name, f"{type(error).__name__}: {error}"))
         else:
-            consequences.extend(follows)
-    return Folded(states, consequences, poison)
+            if follows:
+                folded.consequences.extend(follows)
 
 
 def _prefetch(
-    touched: Iterable[tuple[AnyProjection, Recorded, str]], load: Loader, cached: Callable[[Place], Any]
-) -> dict[Place, Any]:
-    states: dict[Place, Any] = {}
-    missing: dict[str, set[str]] = {}
-    decoders: dict[str, AnyProjection] = {}
-    for projection, _, key in touched:
-        place = (projection.name, key)
-        if place in states:
-            continue
-        states[place] = state = cached(place)
-        if state is None:
-            decoders[projection.name] = projection
-            missing.setdefault(projection.name, set()).add(key)
-    for name, keys in missing.items():
-        for key, stored in load(name, keys).items():
-            states[(name, key)] = decoders[name].decode(stored)
+    projection: AnyProjection, keys: Iterable[str], load: Loader, cached: Callable[[Place], Any]
+) -> dict[str, Any]:
+    name = projection.name
+    states = {key: cached((name, key)) for key in keys}
+    missing = [key for key, state in states.items() if state is None]
+    if missing:
+        states.update((key, projection.decode(stored)) for key, stored in load(name, missing).items())
     return states
 
 
@@ -207,29 +205,28 @@ class EmbeddedProjector:
             self._store.keep_within(
                 connection,
                 encode_states(self._projections, self._pending),
-                {recorded.position.partition: recorded.position.offset for recorded in self._batch},
+                _last_offsets(self._batch),
             )
 
     def finish(self, committed: bool) -> None:
         """The transaction is over: publish what it folded."""
         if not committed or not self._batch:
             return
-        for recorded in self._batch:
-            self._positions[recorded.position.partition] = recorded.position.offset
+        for partition, offset in _last_offsets(self._batch).items():
+            self._positions[partition] = offset
         self.cache.commit(self._pending)
         self._tell(self._batch)
 
     def state(self, projection: str, key: str) -> Any:
         """The folded state under a key, or None; from memory, else from the store."""
-        place = (projection, key)
-        state = self.cache.get(place)
-        if state is None:
-            commits = self.cache.commits
-            stored = self._store.load(projection, (key,)).get(key)
-            if stored is not None:
-                state = self._by_name[projection].decode(stored)
-                self.cache.put_if_unchanged(place, state, commits)
-        return state
+        state = self.cache.get((projection, key))
+        return self._load(projection, (key,)).get(key) if state is None else state
+
+    def states(self, projection: str, keys: Collection[str]) -> dict[str, Any]:
+        """The folded states under some keys; absent ones are absent. What is not in memory is read all at once."""
+        found = {key: state for key in keys if (state := self.cache.get((projection, key))) is not None}
+        missing = [key for key in keys if key not in found]
+        return found | self._load(projection, missing) if missing else found
 
     def attach(self, follower: Follower, *, since: Sequence[int]) -> None:
         """Bring a follower up to date from `since` and tell it of every commit from now on."""
@@ -273,15 +270,18 @@ class EmbeddedProjector:
                 for follower in self._followers:
                     follower.follow(news)
 
+    def _load(self, projection: str, keys: Collection[str]) -> dict[str, Any]:
+        commits, decode = self.cache.commits, self._by_name[projection].decode
+        states = {key: decode(stored) for key, stored in self._store.load(projection, keys).items()}
+        for key, state in states.items():
+            self.cache.put_if_unchanged((projection, key), state, commits)
+        return states
+
     def _with_backlog(self, connection: sqlite3.Connection, appended: list[Recorded]) -> list[Recorded]:
         """The batch, preceded by what an earlier process appended but never folded."""
-        done = dict(enumerate(self._positions))
-        done.update({recorded.position.partition: recorded.position.offset for recorded in self._batch})
-        first: dict[int, int] = {}
-        for recorded in appended:
-            first.setdefault(recorded.position.partition, recorded.position.offset)
+        done = dict(enumerate(self._positions)) | _last_offsets(self._batch)
         backlog: list[Recorded] = []
-        for partition, offset in first.items():
+        for partition, offset in _last_offsets(reversed(appended)).items():  # the first of each
             missing = offset - done[partition] - 1
             if missing > 0:
                 backlog += self._log.read_within(connection, partition, after=done[partition], limit=missing)
@@ -303,6 +303,11 @@ class EmbeddedProjector:
             self._set_aside(connection, folded.poison)
         if folded.consequences:
             self._log.append_within(connection, folded.consequences)
+
+
+def _last_offsets(batch: Iterable[Recorded]) -> dict[int, int]:
+    """The last offset in a batch, by partition."""
+    return {position.partition: position.offset for position in [recorded.position for recorded in batch]}
 
 
 def read_batches(log: EventLog, partition: int, *, after: int, upto: int) -> Iterable[list[Recorded]]:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import floor
 
 import msgspec
 import numpy as np
@@ -101,7 +102,7 @@ def order_hash(order_id: OrderId) -> bytes:
 
 def occurred_s(event: Event) -> int:
     """When it happened, in whole Unix seconds, never after it was told."""
-    return int(min(event.occurred_at, event.received_at).timestamp() // 1)
+    return floor(min(event.occurred_at, event.received_at).timestamp())
 
 
 def lines_that_count(lines: Iterable[Line]) -> dict[ProductId, int]:

@@ -7,6 +7,7 @@ anywhere. Pure: a fold of the log, no clock, no I/O.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -30,7 +31,7 @@ CANCELLATION, ERASURE = ORDER + 1, ORDER + 2
 _TELLING = frozenset((ProductViewed, ProductAdded, WishlistAdded, OrderCompleted, OrderCancelled, CustomerErased))
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One fact as the models see it: `products` are ids, `order` is the hash of the order's id."""
 
     kind: int
@@ -78,7 +79,12 @@ def entry_of(event: Event, offset: int) -> Entry | None:
 
 def segment_key(partition: int, offset: int) -> str:
     """The key of the segment an offset lies in; keys sort like positions."""
-    return f"{partition:02d}:{offset // SEGMENT_OFFSETS:08d}"
+    return _numbered_key(partition, offset // SEGMENT_OFFSETS)
+
+
+@lru_cache(maxsize=64)  # every partition has a few open segments at a time
+def _numbered_key(partition: int, number: int) -> str:
+    return f"{partition:02d}:{number:08d}"
 
 
 def partition_and_first_offset(key: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +96,7 @@ class Engine:
         self.file.before_group.append(self.projector.begin)
         self.file.before_commit.append(self.projector.fold_within)
         self.file.after_group.append(self.projector.finish)
-        self.collector = Collector(self.log, self.keyring, clock, self.consent_of)
+        self.collector = Collector(self.log, self.keyring, clock, self.consents_of)
         self.erasure = Erasure(self.log, self.keyring, self.dead_letters, clock)
         self.people = People(self.log, self.keyring, self.projector)
         self.snapshots = SnapshotStore(folder / "snapshots")
@@ -129,10 +129,10 @@ class Engine:
         self.file.close()
         self._keyring_file.close()
 
-    def consent_of(self, subject: Subject) -> Mapping[str, bool]:
-        """What a person agreed to, by purpose."""
-        profile = self.projector.state(ProfileProjection.name, subject)
-        return {} if profile is None else profile.consent
+    def consents_of(self, subjects: Collection[Subject]) -> Mapping[Subject, Mapping[str, bool]]:
+        """What people agreed to, by purpose; who said nothing is absent."""
+        profiles = self.projector.states(ProfileProjection.name, subjects)
+        return {Subject(subject): profile.consent for subject, profile in profiles.items() if profile.consent}
 
     def import_targets(self) -> ImportTargets:
         """Where an import goes; it asks the catalogue which products are known."""

@@ -67,6 +67,7 @@ class CsvDialect:
         """The facts in the file; an order comes with its last line."""
         self._reader = reader = RowReader(self._columns, self._options, shift, received_at, tally)
         orders = OrderAssembly(self._rows_of, source=SOURCE, received_at=received_at, noticed=tally.noticed)
+        repeated = self._repeats.nth
         for number, row in enumerate(open_table(source).rows(), HEADER_ROW + 1):
             tally.rows += 1
             if isinstance(row, csv.Error):
@@ -79,8 +80,9 @@ class CsvDialect:
                     require_width(row, reader.width)
                 row += reader.constants
                 key = reader.order_key(row)
-                require_text(joined)
-                nth = self._repeats.nth(joined)
+                if not joined.isascii() or "\0" in joined:
+                    require_text(joined)
+                nth = repeated(joined)
                 if nth:
                     tally.noticed["rows that repeat a row"] += 1
                 if key is None:

@@ -72,10 +72,12 @@ QUERY_LENGTH_MAX = 500
 _SEPARATORS = str.maketrans("", "", " _-.")
 
 _time = lru_cache(maxsize=1_000)(parse_time)
-_money = lru_cache(maxsize=10_000)(parse_money)
 _quantity = lru_cache(maxsize=1_000)(parse_quantity)
 _currency = lru_cache(maxsize=1_000)(parse_currency)
 _id = lru_cache(maxsize=50_000)(parse_cell_id)
+
+Person = tuple[CustomerId | None, AnonymousId | None]
+Glance = tuple[ProductId, Decimal | None, str | None]
 
 
 @lru_cache(maxsize=1_000)
@@ -146,9 +148,9 @@ class RowReader(Cells):
             raise MalformedEvent(
                 f"event {row[self.event][:40]!r} is not one of {', '.join(_SPELLINGS)}", pointer="/event", code="event"
             )
-        event = self._click(kind, row, EventId(_row_id(kind, nth, joined)))
+        event = self._click(kind, row, _row_id(kind, nth, joined))
         query = row[self.query].strip()
-        customer_id, anonymous_id = self._person(row)
+        customer_id, anonymous_id = _person(row[self.customer], row[self.anonymous])
         return Incoming(event, customer_id, anonymous_id, {"query": query[:QUERY_LENGTH_MAX]} if query else None)
 
     def order_line(self, row: Row, key: str) -> OrderLine | None:
@@ -165,15 +167,15 @@ class RowReader(Cells):
         if quantity == 0:
             self._tally.left_out["zero quantity"] += 1
             return None
-        price = self._price(row)
-        customer_id, anonymous_id = self._person(row)
+        price = _price(row[self.price])
+        customer_id, anonymous_id = _person(row[self.customer], row[self.anonymous])
         if quantity < 0 and price == 0 and customer_id is None and anonymous_id is None:
             self._tally.left_out["stock adjustment"] += 1
             return None
         returned = quantity < 0 or kind_of(row[self.event]) == "refund"
         currency = _currency(row[self.currency].strip())
         at = _time(row[self.timestamp].strip()) + self._shift
-        product_id = self._product(row) if row[self.product] or not returned else None
+        product_id = _product(row[self.product]) if row[self.product] or not returned else None
         if product_id is not None and not returned:
             if price:
                 self.products.sold(product_id, at, title, price, currency, row[self.category])
@@ -187,7 +189,7 @@ class RowReader(Cells):
         at = _time(row[self.timestamp].strip()) + self._shift
         received_at = self._received_at
         if kind in ("search", "list_view"):
-            shown = (self._looked_at(row, at),) if row[self.product] else ()
+            shown = (self._looked_at(row, at)[0],) if row[self.product] else ()
             if kind == "search":
                 return Searched(
                     event_id=event_id,
@@ -208,7 +210,7 @@ class RowReader(Cells):
                 category=parse_category(row[self.category])[:CATEGORY_DEPTH_MAX],
                 product_ids=shown,
             )
-        product_id = self._looked_at(row, at)
+        glance = self._looked_at(row, at)
         if kind == "view":
             return ProductViewed(
                 event_id=event_id,
@@ -217,11 +219,12 @@ class RowReader(Cells):
                 source=SOURCE,
                 imported=True,
                 subject=NOBODY,
-                product_id=product_id,
+                product_id=glance[0],
             )
-        return self._change(kind, row, event_id, at, product_id)
+        return self._change(kind, row, event_id, at, glance)
 
-    def _change(self, kind: str, row: Row, event_id: EventId, at: datetime, product_id: ProductId) -> CustomerEvent:
+    def _change(self, kind: str, row: Row, event_id: EventId, at: datetime, glance: Glance) -> CustomerEvent:
+        product_id, price, currency = glance
         received_at = self._received_at
         if kind == "add_to_cart":
             return ProductAdded(
@@ -233,8 +236,8 @@ class RowReader(Cells):
                 subject=NOBODY,
                 product_id=product_id,
                 quantity=self._positive(row) or 1,
-                price=self._price(row),
-                currency=_currency(row[self.currency].strip()),
+                price=price,
+                currency=currency,
             )
         if kind == "remove_from_cart":
             return ProductRemoved(
@@ -258,27 +261,11 @@ class RowReader(Cells):
             product_id=product_id,
         )
 
-    def _looked_at(self, row: Row, at: datetime) -> ProductId:
-        product_id = self._product(row)
-        self.products.looked_at(
-            product_id,
-            at,
-            row[self.title],
-            self._price(row),
-            _currency(row[self.currency].strip()),
-            row[self.category],
-        )
-        return product_id
-
-    def _product(self, row: Row) -> ProductId:
-        return ProductId(_id(row[self.product].strip(), "product"))
-
-    def _person(self, row: Row) -> tuple[CustomerId | None, AnonymousId | None]:
-        customer, anonymous = row[self.customer].strip(), row[self.anonymous].strip()
-        return (
-            CustomerId(_id(customer, "customer")) if customer else None,
-            AnonymousId(_id(anonymous, "anonymous")) if anonymous else None,
-        )
+    def _looked_at(self, row: Row, at: datetime) -> Glance:
+        glance = _glance(row[self.product], row[self.price], row[self.currency])
+        product_id, price, currency = glance
+        self.products.looked_at(product_id, at, row[self.title], price, currency, row[self.category])
+        return glance
 
     def _order_id(self, key: str) -> OrderId:
         if "order" in self.has:
@@ -286,15 +273,6 @@ class RowReader(Cells):
         if key.startswith("\x1f\x1f"):
             raise MalformedEvent("an order needs an order, customer or anonymous id", code="identity_missing")
         return OrderId(content_id("order of", key))
-
-    def _price(self, row: Row) -> Decimal | None:
-        text = row[self.price].strip()
-        if not text:
-            return None
-        price = _money(text)
-        if price < 0:
-            raise MalformedEvent(f"price {text[:40]!r} is negative", pointer="/price", code="price")
-        return price
 
     def _positive(self, row: Row) -> int | None:
         text = row[self.quantity].strip()
@@ -310,5 +288,36 @@ class RowReader(Cells):
         return tidy in self._not_products or any(words in tidy for words in self._not_product_words)
 
 
-def _row_id(kind: str, nth: int, joined: str) -> str:
-    return hashlib.blake2b(f"{kind}\x1f{nth}\x1f{joined}".encode(), digest_size=16).hexdigest()
+@lru_cache(maxsize=50_000)
+def _product(cell: str) -> ProductId:
+    return ProductId(_id(cell.strip(), "product"))
+
+
+@lru_cache(maxsize=50_000)
+def _person(customer_cell: str, anonymous_cell: str) -> Person:
+    customer, anonymous = customer_cell.strip(), anonymous_cell.strip()
+    return (
+        CustomerId(_id(customer, "customer")) if customer else None,
+        AnonymousId(_id(anonymous, "anonymous")) if anonymous else None,
+    )
+
+
+@lru_cache(maxsize=50_000)
+def _glance(product: str, price: str, currency: str) -> Glance:
+    """What a click says of its product; the same three cells come again and again."""
+    return _product(product), _price(price), _currency(currency.strip())
+
+
+@lru_cache(maxsize=10_000)
+def _price(cell: str) -> Decimal | None:
+    text = cell.strip()
+    if not text:
+        return None
+    price = parse_money(text)
+    if price < 0:
+        raise MalformedEvent(f"price {text[:40]!r} is negative", pointer="/price", code="price")
+    return price
+
+
+def _row_id(kind: str, nth: int, joined: str) -> EventId:
+    return EventId(hashlib.blake2b(f"{kind}\x1f{nth}\x1f{joined}".encode(), digest_size=16).hexdigest())

@@ -22,6 +22,13 @@ CategoryOf = Callable[[str], tuple[str, ...]]
 Knows = Callable[[ProductId], bool]
 
 
+class _Asked(msgspec.Struct):
+    """How often a price was read, and when last."""
+
+    count: int
+    latest: datetime
+
+
 class _Seen:
     """What was read about one product. Titles of sales count before titles of clicks."""
 
@@ -41,7 +48,7 @@ class _Seen:
         self.first = first
         self.sold_titles: dict[str, int] = {}
         self.titles: dict[str, int] = {}
-        self.prices: dict[Decimal, tuple[int, datetime]] = {}
+        self.prices: dict[Decimal, _Asked] = {}
         self.currency: str | None = None
         self.category = self.brand = self.url = self.image_url = ""
 
@@ -83,12 +90,13 @@ class ProductFacts:
             elif len(titles) < TITLES_MAX:
                 titles[title] = 1
         if price is not None:
-            prices = seen.prices
-            if price in prices:
-                count, latest = prices[price]
-                prices[price] = (count + 1, max(latest, at))
-            elif len(prices) < PRICES_MAX:
-                prices[price] = (1, at)
+            asked = seen.prices.get(price)  # one look-up: the hash of a decimal is dear
+            if asked is not None:
+                asked.count += 1
+                if at > asked.latest:
+                    asked.latest = at
+            elif len(seen.prices) < PRICES_MAX:
+                seen.prices[price] = _Asked(1, at)
             if currency:
                 seen.currency = currency
         if category:
@@ -150,7 +158,7 @@ class ProductFacts:
             title=title,
             category=category,
             brand=seen.brand or None,
-            price=max(seen.prices, key=lambda each: seen.prices[each], default=None),
+            price=max(seen.prices, key=lambda each: (seen.prices[each].count, seen.prices[each].latest), default=None),
             currency=seen.currency,
             url=seen.url or None,
             image_url=seen.image_url or None,

@@ -60,7 +60,7 @@ class SqliteEventLog:
         rows = connection.execute(
             "SELECT place, stored FROM events WHERE place > ? AND place < ? ORDER BY place LIMIT ?",
             ((partition << _OFFSET_BITS) + after, (partition + 1) << _OFFSET_BITS, limit),
-        )
+        ).fetchall()
         return [
             Recorded(Position(GENERATION, partition, place & _OFFSET_MASK), decode_event(stored))
             for place, stored in rows
@@ -94,24 +94,25 @@ class SqliteEventLog:
         ends = self._ends.copy()
         recorded: list[Recorded] = []
         for event, stored, claim in prepared:
-            if claim is not None:
-                if claim in present:
-                    positions.append(None)
-                    continue
-                present.add(claim)
+            if claim in present:
+                positions.append(None)
+                continue
             partition = partition_of(event.key)
             ends[partition] = offset = ends[partition] + 1
             place = partition << _OFFSET_BITS | offset
             if claim is not None:
+                present.add(claim)
                 claims.append((claim, place, _day_of_claim(event)))
             position = Position(GENERATION, partition, offset)
             rows.append((place, stored))
             recorded.append(Recorded(position, event))
             positions.append(position)
-        claims.sort()  # neighbours in the tree are written together
-        connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", claims)
+        rows.sort()
         connection.executemany("INSERT INTO events VALUES (?, ?)", rows)
-        self._sweep(connection, max((day for _, _, day in claims if day is not None), default=-1))
+        if claims:
+            claims.sort()  # neighbours in the tree are written together
+            connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", claims)
+            self._sweep(connection, max((day for _, _, day in claims if day is not None), default=-1))
         self._ends = ends
         self.uncommitted.extend(recorded)
         return positions

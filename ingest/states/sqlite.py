@@ -88,12 +88,11 @@ class SqliteStateStore:
         for start in range(0, len(wanted), _KEYS_MAX):
             part = wanted[start : start + _KEYS_MAX]
             marks = ",".join("?" * len(part))
-            found.update(
-                connection.execute(
-                    f"SELECT key, value FROM states WHERE projection = ? AND key IN ({marks})",  # noqa: S608
-                    (projection, *part),
-                )
+            rows = connection.execute(
+                f"SELECT key, value FROM states WHERE projection = ? AND key IN ({marks})",  # noqa: S608
+                (projection, *part),
             )
+            found.update(rows.fetchall())
         return found
 
     def keep_within(self, connection: sqlite3.Connection, changes: StateChanges, positions: Mapping[int, int]) -> None:

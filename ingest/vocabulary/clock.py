@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import floor
 from typing import Protocol
 
 DAY_S = 86_400
@@ -30,7 +31,7 @@ class SystemClock:
 
 def epoch_ms(moment: datetime) -> int:
     """Milliseconds since 1970-01-01 UTC, rounded down."""
-    return int(moment.timestamp() * 1000 // 1)
+    return floor(moment.timestamp() * 1000)
 
 
 def from_epoch_ms(milliseconds: int) -> datetime:

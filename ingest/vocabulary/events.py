@@ -303,7 +303,7 @@ AnyEvent = (
 )
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A fact and its place in the log."""
 
     position: Position

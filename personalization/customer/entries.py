@@ -33,11 +33,10 @@ def append(entries: Mapping[Key, Entry], changed: Mapping[Key, Entry], limit: in
     if entries and entries[next(newest_first(entries))].at_ms >= at_ms:
         return put(entries, changed, limit)
     after: dict[Key, Entry] = entries.copy()  # type: ignore[attr-defined]  # many times faster than dict(entries)
-    if not after.keys().isdisjoint(changed):
-        for key in changed:
-            after.pop(key, None)
+    for key in changed:
+        after.pop(key, None)
     after.update(changed)
-    return _newest(after, limit)
+    return after if len(after) <= limit else _newest(after, limit)
 
 
 def newest_first(entries: Mapping[Key, Entry]) -> Iterator[Key]:

@@ -188,9 +188,10 @@ def _with_interest(
 ) -> dict[ProductId, Recent]:
     """The recents with more weight on some products, given in the order of their ids."""
     changed = dict.fromkeys(products, Recent(weight, at_ms))
-    for product_id in recents.keys() & changed.keys():
-        had = recents[product_id]
-        changed[product_id] = Recent(min(had.weight + weight, weight_max), max(had.at_ms, at_ms))
+    for product_id in changed:
+        had = recents.get(product_id)
+        if had is not None:
+            changed[product_id] = Recent(min(had.weight + weight, weight_max), max(had.at_ms, at_ms))
     return append(recents, changed, recents_max, at_ms)
 
 

@@ -49,7 +49,7 @@ class Embedded:
         self.file.before_commit.append(self.projector.fold_within)
         self.file.after_group.append(self.projector.finish)
         self.tokens = ClickTokens(self.keyring.secret("click-tokens"))
-        self.collector = Collector(self.log, self.keyring, self.clock, lambda subject: self.consents.get(subject, {}))
+        self.collector = Collector(self.log, self.keyring, self.clock, lambda _: self.consents)
         self.erasure = Erasure(self.log, self.keyring, self.dead_letters, self.clock)
 
     def close(self) -> None:

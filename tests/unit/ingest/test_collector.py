@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from ingest.privacy import Alias
 from ingest.vocabulary import events as facts
 from ingest.vocabulary.errors import MalformedEvent, Unavailable
 from ingest.vocabulary.events import CustomerEvent, Event
+from ingest.vocabulary.ids import Subject
 from tests.support.build import NOON, HandClock, incoming, product
 from tests.support.embedded import Embedded, embedded, read_all, temporary_folder
 
@@ -350,9 +351,9 @@ def test_outcomes_are_counted_by_status() -> None:
 def test_a_collector_asks_for_consent_by_subject(dangol: Embedded) -> None:
     asked: list[str] = []
 
-    def consent(subject: str) -> dict[str, bool]:
-        asked.append(subject)
+    def consents(subjects: Collection[str]) -> dict[Subject, dict[str, bool]]:
+        asked.extend(subjects)
         return {}
 
-    Collector(dangol.log, dangol.keyring, dangol.clock, consent).collect([viewed("e-1")])
+    Collector(dangol.log, dangol.keyring, dangol.clock, consents).collect([viewed("e-1")])
     assert asked == [dangol.keyring.find(VISITOR)]
