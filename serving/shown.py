@@ -18,7 +18,7 @@ from ingest.vocabulary.ports import EventLog
 
 QUEUE_MAX = 20_000  # ten seconds of a busy process; beyond it the log is down and memory matters more
 BATCH_MAX = 500
-GATHER_S = 0.05  # half of what a crash may lose
+GATHER_S = 0.08  # a crash may lose 0.1 s of them: the rest is for the commit
 
 _log = structlog.get_logger(__name__)
 

@@ -62,7 +62,7 @@ def of_struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind)
     needed, optional = {}, {}
     for field in msgspec.structs.fields(kind):
-        values = _BOUNDED.get(field.name) or of_type(hints[field.name])
+        values = _BOUNDED[field.name] if field.name in _BOUNDED else of_type(hints[field.name])
         (needed if field.required else optional)[field.name] = values
     return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**fields))
 
