@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from ingest.collector import Outcome
-from ingest.dialects.native import EVENTS_MAX, AnyWire
+from ingest.dialects.native import EVENTS_MAX
+from ingest.dialects.native_events import AnyWire
 from ingest.erasure import Forgotten
 from ingest.vocabulary.ids import ID_LENGTH_MAX
 from ingest.vocabulary.ranking import Answer

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ingest.click_tokens import ClickTokens
 from ingest.dialects import native
-from ingest.dialects.native import WIRE_TYPES, Reading, read_batch
+from ingest.dialects.native import Reading, read_batch
+from ingest.dialects.native_events import WIRE_TYPES
 from ingest.vocabulary.codec import decode_event, encode_event
 from ingest.vocabulary.errors import MalformedEvent
 from tests.support.build import HandClock
