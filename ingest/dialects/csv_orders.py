@@ -39,7 +39,9 @@ class OrderLine(NamedTuple):
 
 
 class _Side:
-    """The sold, or the returned, lines of an open order."""
+    """The sold lines of an open order, or those returned at one moment: each return is a fact of its own, so that a
+    later file with another one adds it.
+    """
 
     __slots__ = ("at", "lines", "rows")
 
@@ -60,7 +62,7 @@ class _Open:
         self.anonymous_id: AnonymousId | None = None
         self.currency: str | None = None
         self.sold: _Side | None = None
-        self.returned: _Side | None = None
+        self.returned: dict[datetime, _Side] = {}
 
 
 class OrderAssembly:
@@ -102,14 +104,11 @@ class OrderAssembly:
             yield from self._close(order)
 
     def _side(self, order: _Open, line: OrderLine) -> _Side:
-        side = order.returned if line.returned else order.sold
-        if side is None:
-            side = _Side(line.at)
-            if line.returned:
-                order.returned = side
-            else:
-                order.sold = side
-        return side
+        if line.returned:
+            return order.returned.setdefault(line.at, _Side(line.at))
+        if order.sold is None:
+            order.sold = _Side(line.at)
+        return order.sold
 
     def _own(self, order: _Open, line: OrderLine) -> None:
         if line.customer_id is not None and order.customer_id != line.customer_id:
@@ -142,17 +141,17 @@ class OrderAssembly:
                 lines=tuple(order.sold.lines),
             )
             yield Incoming(completed, order.customer_id, order.anonymous_id), order.first_row, order.sold.rows
-        if order.returned is not None:
+        for at, returned in sorted(order.returned.items()):
             self._noticed["refunds"] += 1
             refunded = OrderRefunded(
-                event_id=content_id("refund", order.order_id),
-                occurred_at=order.returned.at,
+                event_id=content_id("refund", order.order_id, at.isoformat()),
+                occurred_at=at,
                 received_at=self._received_at,
                 source=self._source,
                 imported=True,
                 subject=NOBODY,
                 order_id=order.order_id,
                 currency=order.currency,
-                lines=tuple(order.returned.lines),
+                lines=tuple(returned.lines),
             )
-            yield Incoming(refunded, order.customer_id, order.anonymous_id), order.first_row, order.returned.rows
+            yield Incoming(refunded, order.customer_id, order.anonymous_id), order.first_row, returned.rows

@@ -42,14 +42,18 @@ def test_the_report_of_the_example_agrees_with_a_recount(tmp_path: Path) -> None
     with import_shop(tmp_path) as shop:
         report = import_file(EXAMPLE, "csv", EXAMPLE_OPTIONS, shop.targets)
         completed = {event.order_id: event for event in shop.all_of(OrderCompleted)}
-        refunded = {event.order_id: event for event in shop.all_of(OrderRefunded)}
+        refunded = shop.all_of(OrderRefunded)  # an invoice may give goods back at several moments
         assert report.rows == len(rows) == 320_705
         assert report.refused == {}
         assert report.left_out == {"not a product": services, "stock adjustment": adjustments}
         assert report.accepted["order_completed"] == len(completed)
-        for events, counted in ((completed, orders), (refunded, returns)):
-            lines = {key: [(line.product_id, line.quantity) for line in event.lines] for key, event in events.items()}
-            assert lines == counted
+        for events, counted in ((completed.values(), orders), (refunded, returns)):
+            lines: dict[str, list[tuple[str, int]]] = defaultdict(list)
+            for event in events:
+                lines[event.order_id] += [(line.product_id, line.quantity) for line in event.lines]
+            assert {key: sorted(found) for key, found in lines.items()} == {
+                key: sorted(found) for key, found in counted.items()
+            }
         owners = {row["InvoiceNo"]: [row["CustomerID"]] if row["CustomerID"] else [] for row in rows}
         assert all(shop.owner(event) == owners[key] for key, event in list(completed.items())[::50])
         again = import_file(EXAMPLE, "csv", EXAMPLE_OPTIONS, shop.targets)

@@ -59,7 +59,7 @@ def test_lines_of_an_order_make_one_event_wherever_they_stand(shop: ImportShop) 
 def test_a_negative_quantity_is_a_return(shop: ImportShop) -> None:
     report = shop.run(HEADER + "C536379,A,APPLE,-2,2010-12-01 09:41:00,27.50,14527\n")
     (refund,) = shop.all_of(OrderRefunded)
-    assert refund.event_id == content_id("refund", "C536379")
+    assert refund.event_id == content_id("refund", "C536379", "2010-12-01T09:41:00+00:00")
     assert refund.lines == (Line("A", 2, Decimal("27.50")),)
     assert report.accepted == {"order_refunded": 1}
     assert report.noticed["refunds"] == 1
@@ -78,6 +78,16 @@ def test_the_first_of_several_customers_owns_the_order(shop: ImportShop) -> None
     (order,) = shop.all_of(OrderCompleted)
     assert shop.owner(order) == ["7"]
     assert report.noticed["order lines that name another customer"] == 1
+
+
+def test_a_return_that_a_later_file_adds_is_taken_and_the_earlier_one_is_not_taken_twice(shop: ImportShop) -> None:
+    sold = HEADER + "1,A,APPLE,6,2010-12-01 08:26:00,2.55,17850\n"
+    first = sold + "1,A,APPLE,-1,2010-12-03 10:00:00,2.55,17850\n"
+    second = first + "1,A,APPLE,-2,2010-12-09 10:00:00,2.55,17850\n"
+    assert shop.run(first).accepted["order_refunded"] == 1
+    report = shop.run(second)
+    assert (report.accepted, report.repeated["order_refunded"]) == ({"order_refunded": 1}, 1)
+    assert sorted(line.quantity for event in shop.all_of(OrderRefunded) for line in event.lines) == [1, 2]
 
 
 def test_zero_quantities_and_stock_adjustments_are_counted_and_left_out(shop: ImportShop) -> None:
