@@ -161,11 +161,11 @@ class LiveModels:
         return int(self._frozen.row_of_index[product]) if product < len(self._frozen.row_of_index) else -1
 
     def _known(self, seeds: Seeds, fresh: Fresh) -> tuple[IntVector, FloatVector]:
-        products, weights = seeds.products[:SEEDS_MAX], seeds.weights[:SEEDS_MAX]
-        if len(products) and (products.min() < 0 or products.max() >= len(fresh.head)):
-            within = (products >= 0) & (products < len(fresh.head))
-            products, weights = products[within], weights[within]
-        return np.ascontiguousarray(products, np.int32), np.ascontiguousarray(weights, np.float64)
+        products, weights = seeds
+        if len(products) > SEEDS_MAX:
+            products, weights = products[:SEEDS_MAX], weights[:SEEDS_MAX]
+        known = products.view(np.uint32) < len(fresh.head)  # a negative number is a very large one
+        return (products, weights) if known.all() else (products[known], weights[known])
 
     def _fresh(self) -> tuple[Fresh, Held[Fresh]]:
         """The tail's arrays as they are now, and held; the tail puts longer ones in their place when it grows."""

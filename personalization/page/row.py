@@ -172,12 +172,15 @@ class Row:
         if group in self._asked_groups:
             return "variant_of_asked"
         placement, shelf = self._asking.placement, self._asking.shelf
-        if self._over("category", shelf.category.item(product_index), placement.category_max):
-            return "cap"
-        return "cap" if self._over("brand", shelf.brand.item(product_index), placement.brand_max) else None
-
-    def _over(self, column: str, code: int, limit: int | None) -> bool:
-        return limit is not None and code >= 0 and self._counts.get((column, code), 0) >= limit
+        for column, codes, limit in (
+            ("category", shelf.category, placement.category_max),
+            ("brand", shelf.brand, placement.brand_max),
+        ):
+            if limit is not None:
+                code = codes.item(product_index)
+                if code >= 0 and self._counts.get((column, code), 0) >= limit:
+                    return "cap"
+        return None
 
     def _outside(self, rows: NDArray[np.intp], products: IntVector) -> set[int]:
         """The rows of an offer whose products are not in the seed's category, where the placement asks for it."""
