@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 from tests.support.service import (
     CATEGORIES,
@@ -133,6 +136,21 @@ def test_two_trainings_and_another_folder_give_the_same_snapshot(example_folder:
     import_example(second, "--categories", str(CATEGORIES))
     assert told("train", data=second)["snapshot_id"] == published
     assert (tmp_path / "second").stat().st_mode & 0o077 == 0, "a data folder is its owner's alone"
+
+
+def test_a_machine_with_an_older_processor_makes_the_same_snapshot(example_folder: Path, tmp_path: Path) -> None:
+    """Machine code for any processor of the family, and NumPy without what this one has beyond it."""
+    published = told("status", data=example_folder)["snapshot"]
+    newer = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+    older = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path / "kernels"),
+        "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
+    }
+    trained = dangol("train", "--json", data=example_folder, check=True, variables=older)
+    assert json.loads(trained.stdout)["snapshot_id"] == published
+    assert any((tmp_path / "kernels").rglob("*.nbc")), "the kernels were compiled anew"
 
 
 def test_the_order_in_which_live_events_arrive_across_customers_does_not_change_the_snapshot(tmp_path: Path) -> None:

@@ -62,16 +62,17 @@ def dangol(
     data: Path | None = None,
     check: bool = False,
     file_bytes_max: int | None = None,
+    variables: Mapping[str, str] | None = None,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; `check` insists on exit status 0."""
+    """Run a command to its end, perhaps with some variables of the environment; `check` insists on exit status 0."""
     words = [*map(str, arguments), *([] if data is None else ["--data", str(data)])]
     done = subprocess.run(
         [*with_files_below(file_bytes_max), *DANGOL, *words],
         capture_output=True,
         text=True,
         timeout=COMMAND_WAIT_MAX_S,
-        env=environment(),
+        env=environment(**(variables or {})),
         check=False,
         stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
         **options,
