@@ -38,7 +38,7 @@ bench: install ## speed and size, as a table with the machine and the seed
 mutants: install ## mutation run over the pure core
 	$(BIN)/python -m tests.support.mutants
 
-soak: install ## the long fault runs
+soak: install ## the fault runs, long: hundreds of kills
 	$(BIN)/pytest tests/fault -m soak -n 0 --timeout 3600
 
 lock: ## the lock file, anew from pyproject.toml

@@ -35,7 +35,7 @@ from tests.support.service import (
 )
 from tests.support.small_shop import MUGS, PLATES, order, view
 
-ROUNDS = 10
+ROUNDS = pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.soak)])
 ROWS_OF_EXAMPLE = 60_000
 CLIENTS = 4
 BATCH = 3
@@ -98,8 +98,9 @@ def assert_verified(folder: Path) -> None:
     assert replayed["unfoldable"] == 0
 
 
+@ROUNDS
 def test_an_import_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
-    tmp_path: Path, rng: random.Random
+    tmp_path: Path, rng: random.Random, rounds: int
 ) -> None:
     file, calm, troubled = tmp_path / "orders.csv", tmp_path / "calm", tmp_path / "troubled"
     with gzip.open(ORDERS, "rt", encoding="utf-8") as whole:
@@ -107,11 +108,11 @@ def test_an_import_that_is_killed_again_and_again_ends_as_if_nothing_had_happene
     words = ["import", str(file), *EXAMPLE_DIALECT]
     undisturbed = told(*words, data=calm)
     dangol("init", troubled, check=True)
-    goals = sorted(rng.randrange(facts_in(calm)) for _ in range(ROUNDS))
+    goals = sorted(rng.randrange(facts_in(calm)) for _ in range(rounds))
     kills = sum(
         killed(words, troubled, lambda goal=goal: facts_in(troubled) >= goal, rng.uniform(0.0, 1.0)) for goal in goals
     )
-    print(f"{kills} of {ROUNDS} imports killed, the last with {facts_in(troubled)} of {facts_in(calm)} facts")
+    print(f"{kills} of {rounds} imports killed, the last with {facts_in(troubled)} of {facts_in(calm)} facts")
     assert kills
     final = told(*words, data=troubled)
     if not final.get("already_imported"):
@@ -169,12 +170,13 @@ class Shopper(threading.Thread):
         return [*events, placed]
 
 
+@ROUNDS
 def test_a_server_killed_under_load_loses_and_repeats_nothing_it_acknowledged(
-    small_folder: Path, rng: random.Random
+    small_folder: Path, rng: random.Random, rounds: int
 ) -> None:
     acknowledged: list[dict[str, Any]] = []
     unanswered: list[list[dict[str, Any]]] = [[] for _ in range(CLIENTS)]
-    for number in range(ROUNDS):
+    for number in range(rounds):
         service = Service(small_folder)
         try:
             service.wait_until_ready()
@@ -199,8 +201,8 @@ def test_a_server_killed_under_load_loses_and_repeats_nothing_it_acknowledged(
         items = service.row("product.bought-together", product_ids="mug-6")
         (pair,) = (item for item in items if item["product_id"] == "plate-4")
         assert pair["reason"]["evidence"]["orders"] == orders
-    print(f"{len(acknowledged)} events acknowledged, {orders} of them orders, over {ROUNDS} kills")
-    assert len(acknowledged) > ROUNDS
+    print(f"{len(acknowledged)} events acknowledged, {orders} of them orders, over {rounds} kills")
+    assert len(acknowledged) > rounds
     assert_each_in_the_log_once(small_folder, acknowledged)
     assert_verified(small_folder)
 
