@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ingest.vocabulary.ids import ProductId
-from ingest.vocabulary.ranking import Evidence, Item, Reason
+from ingest.vocabulary.ranking import Evidence, Item, Reason, ReasonKind
 from personalization.customer.profile import EMPTY, Profile
 from personalization.page.row import Pick
 from personalization.page.shelf import CATEGORY_SEPARATOR, Shelf
@@ -30,6 +31,13 @@ _COUNTS_ORDERS = frozenset(("bought_together", "popular", "fallback_popular", "t
 ClickToken = Callable[[ProductId, int], str]
 
 
+class Wording(NamedTuple):
+    """What a reason says: the products it speaks of, and plain words."""
+
+    because: tuple[ProductId, ...]
+    text: str
+
+
 def no_token(product_id: ProductId, position: int) -> str:
     """No click is followed: for rows that nobody is shown."""
     return ""
@@ -40,20 +48,36 @@ def items(
 ) -> tuple[Item, ...]:
     """The items of a row, with positions from 1. Cost: 3 µs each."""
     known = profile if profile is not None and profile.personalized else EMPTY
-    return tuple([_item(pick, position, known, shelf, click_token) for position, pick in enumerate(picks, 1)])
+    told: dict[tuple[ReasonKind, int, str | None], Wording] = {}  # most of a row has one cause or another in common
+    row = []
+    for position, pick in enumerate(picks, 1):
+        cause = (pick.kind, pick.because, pick.category)
+        wording = told.get(cause)
+        if wording is None or pick.kind == "buy_again":
+            wording = told[cause] = _wording(pick, known, shelf)
+        why = Reason(pick.kind, wording.because, wording.text, _evidence(pick))
+        row.append(_item(pick, position, why, shelf, click_token))
+    return tuple(row)
 
 
 def reason(pick: Pick, profile: Profile, shelf: Shelf) -> Reason:
     """The reason of a pick."""
+    wording = _wording(pick, profile, shelf)
+    return Reason(pick.kind, wording.because, wording.text, _evidence(pick))
+
+
+def _evidence(pick: Pick) -> Evidence:
+    counts = pick.orders > 0 and pick.kind in _COUNTS_ORDERS
+    return Evidence(pick.orders if counts else None, round(pick.lift, LIFT_DECIMALS) if pick.lift > 0 else None)
+
+
+def _wording(pick: Pick, profile: Profile, shelf: Shelf) -> Wording:
     because = () if pick.because < 0 else (shelf.product_id(pick.because),)
-    counts = pick.kind in _COUNTS_ORDERS and pick.orders > 0
-    evidence = Evidence(pick.orders if counts else None, round(pick.lift, LIFT_DECIMALS) if pick.lift > 0 else None)
-    return Reason(pick.kind, because, _text(pick, because, profile, shelf), evidence)
+    return Wording(because, _text(pick, because, profile, shelf))
 
 
-def _item(pick: Pick, position: int, profile: Profile, shelf: Shelf, click_token: ClickToken) -> Item:
+def _item(pick: Pick, position: int, why: Reason, shelf: Shelf, click_token: ClickToken) -> Item:
     product_id = shelf.product_id(pick.product_index)
-    why = reason(pick, profile, shelf)
     token = click_token(product_id, position)
     product = shelf.product(pick.product_index)
     if product is None:
