@@ -50,10 +50,11 @@ GROUPS = {
         ("personalization/*.py",), ("tests/unit/personalization", "tests/property/personalization")
     ),
     "recommender": Group(
-        ("recommender/interactions.py", "recommender/tail.py", "recommender/models/*.py"),
+        ("recommender/categories.py", "recommender/interactions.py", "recommender/tail.py", "recommender/models/*.py"),
         (
             "tests/unit/recommender/test_interactions.py",
             "tests/unit/recommender/test_models.py",
+            "tests/unit/recommender/test_tail.py",
             "tests/property/test_snapshot_plus_tail.py",
         ),
     ),
