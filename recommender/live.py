@@ -75,7 +75,8 @@ class LiveModels:
         self._extras_held = hold(self._extras)
         self._extras_used = 0
         self._extras_lock = threading.Lock()
-        self._threads = threading.local()
+        self._query_work = _HeldWork(len(tail.arrays.head))
+        self._extras_work = new_work(len(tail.arrays.head))
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -91,7 +92,7 @@ class LiveModels:
         """Complements of a product or a cart; evidence is for the strongest seed. Cost: some 50 µs a popular seed."""
         fresh, held = self._fresh()
         products, weights = self._known(seeds, fresh)
-        extras, (_, work), out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
+        extras, work, out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
         size = len(out.scores)
         count = rank_together(products, weights, size, DEPTH_MAX, self._frozen_held, held, extras, work, out)
         return _candidates("bought_together", out, count)
@@ -118,7 +119,7 @@ class LiveModels:
         products, weights = self._known(seeds, fresh)
         if not len(products):
             return _of_kind("for_you", self.popular(None, limit))
-        extras, (_, work), out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
+        extras, work, out = self._up_to_date_extras(products, fresh, held), self._work(fresh), _room(limit)
         count = rank_for_person(
             products,
             weights,
@@ -175,13 +176,12 @@ class LiveModels:
             fresh = self._fresh_held = (arrays, hold(arrays))
         return fresh
 
-    def _work(self, fresh: Fresh) -> tuple[Work, Held[Work]]:
-        """This thread's scratch, as long as the catalogue may be."""
-        work: tuple[Work, Held[Work]] | None = getattr(self._threads, "work", None)
-        if work is None or len(work[0].seen) < len(fresh.head):
-            arrays = new_work(len(fresh.head))
-            work = self._threads.work = (arrays, hold(arrays))
-        return work
+    def _work(self, fresh: Fresh) -> Held[Work]:
+        """The scratch of every query: a kernel keeps the interpreter's lock, so that one at a time uses it."""
+        work = self._query_work
+        if work.capacity < len(fresh.head):
+            work = self._query_work = _HeldWork(len(fresh.head))
+        return work.held
 
     def _up_to_date_extras(self, seeds: IntVector, fresh: Fresh, held: Held[Fresh]) -> Held[Extras]:
         """Counts of pairs only the tail made worth knowing, made again for seeds with new orders."""
@@ -196,7 +196,9 @@ class LiveModels:
 
     def _make_extras(self, seed: int, fresh: Fresh) -> None:
         capacity, head = len(fresh.head), int(fresh.head[seed])
-        work, _ = self._work(fresh)
+        work = self._extras_work
+        if len(work.seen) < capacity:
+            work = self._extras_work = new_work(capacity)
         orders, weights = np.zeros(capacity, np.int64), np.zeros((capacity, 3), np.float64)
         count = count_extras(seed, self._frozen, fresh, work, orders, weights)
         extras, used = self._extras, self._extras_used
@@ -213,7 +215,7 @@ class LiveModels:
     def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, lists: Held[Lists]) -> Candidates:
         (fresh, _), out = self._fresh(), _room(limit)
         products, weights = self._known(seeds, fresh)
-        _, work = self._work(fresh)
+        work = self._work(fresh)
         count = rank_lists(products, weights, len(out.scores), DEPTH_MAX, self._frozen_held, lists, work, out)
         if count or not len(products):
             return _candidates(kind, out, count)
@@ -240,10 +242,17 @@ class LiveModels:
             self._frozen_held,
             held,
             places,
-            self._work(fresh)[1],
+            self._work(fresh),
             out,
         )
         return _candidates(kind, out, count)
+
+
+class _HeldWork:
+    """Scratch for so many products. Not in a `threading.local`: what numba holds must not die with a thread."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.held = capacity, hold(new_work(capacity))
 
 
 def _room(limit: int) -> Out:

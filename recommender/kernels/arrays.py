@@ -88,7 +88,7 @@ class Extras(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of one thread, zero between calls; (capacity,) and (capacity, 3) or (capacity, 2)."""
+    """Scratch of one kernel at a time, zero between calls; (capacity,) and (capacity, 3) or (capacity, 2)."""
 
     seen: Array
     common: Array
