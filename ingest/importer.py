@@ -31,7 +31,7 @@ from ingest.vocabulary.clock import Clock, epoch_ms
 from ingest.vocabulary.errors import ConfigurationError, MalformedEvent
 from ingest.vocabulary.events import Event
 
-BATCH_FACTS = 8_000  # one fsync for so many; half of that costs a tenth more, and twice of it holds up live visitors
+BATCH_FACTS = 8_000  # one fsync for so many; half of that costs a tenth more, but a live event waits for a batch to end
 LETTERS_MAX = 10_000  # of one file; beyond it the mapping is wrong, and the counts say so
 GARBAGE_OBJECTS = 500_000  # new objects between two young collections: most of a batch is gone by then
 HOPELESS_ROWS = 1_000  # if none of so many first rows can be read, nothing is taken

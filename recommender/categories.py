@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class LiveCategories:
         self._favourite = np.concatenate(favourites) if favourites else NOTHING
         for product in list(self._node_of):
             self._restate(product)
-        self._held = self._hold()
+        self._now = self._hold()
 
     def find(self, category: CategoryPath) -> int:
         """The number of a category; one that holds nothing where nobody heard of it."""
@@ -68,12 +69,17 @@ class LiveCategories:
 
     def now(self, fresh: Fresh) -> Held[Places]:
         """Where every product is, those included that are newer than the snapshot."""
-        if self._tail.restated or len(fresh.head) > self._room:
+        room, held = self._now
+        restated = self._tail.restated
+        if restated or len(fresh.head) > room:
             with self._lock:
-                while self._tail.restated:
-                    self._restate(self._tail.restated.popleft())
-                self._held = self._hold()
-        return self._held
+                news = len(restated)  # taken out only when they are told, so that nobody is answered without them
+                for product in list(islice(restated, news)):
+                    self._restate(product)
+                room, held = self._now = self._hold()
+                for _ in range(news):
+                    restated.popleft()
+        return held
 
     def _restate(self, product: int) -> None:
         """Look a product up; one the shop never stated stays where the snapshot has it."""
@@ -93,12 +99,13 @@ class LiveCategories:
                 self._number[path] = len(self._parent) - 1
         return self._number[category] if category else SHOP
 
-    def _hold(self) -> Held[Places]:
-        self._room = len(self._tail.arrays.head)
-        node_of = np.full(self._room, NOWHERE, np.int32)
+    def _hold(self) -> tuple[int, Held[Places]]:
+        """For how many products there is room, and where they are: swapped as one, for readers without the lock."""
+        room = len(self._tail.arrays.head)
+        node_of = np.full(room, NOWHERE, np.int32)
         products: IntVector = np.fromiter(self._node_of, np.int32, len(self._node_of))
         node_of[products] = np.fromiter(self._node_of.values(), np.int32, len(self._node_of))
         start = np.full(len(self._parent) + 1, self._favourite_start[-1])
         start[: len(self._favourite_start)] = self._favourite_start
         parent, moved = np.array(self._parent, np.int32), np.array(self._moved, np.int32)
-        return hold(Places(node_of, parent, start, np.asarray(self._favourite, np.int32), moved))
+        return room, hold(Places(node_of, parent, start, np.asarray(self._favourite, np.int32), moved))

@@ -21,10 +21,11 @@ from recommender.kernels.arrays import (
 )
 from recommender.kernels.scoring import is_significant, pair_score
 from recommender.kernels.tailing import order_weights
+from recommender.models.popularity import SHOP
 
 TOGETHER, ALIKE = 0, 1  # columns of Work.score, best, because
 CATEGORIES_MAX = 5  # whose favourites a person is offered
-SHOP_NODE, NODES_MAX = 0, 2**31 - 1
+NODES_MAX = 2**31 - 1
 
 
 @kernel
@@ -243,7 +244,7 @@ def add_favourites(found: int, seeds: IntVector, places: Places, work: Work) -> 
         if node == NODES_MAX:
             if chosen > 0:
                 break
-            node = SHOP_NODE
+            node = SHOP
         for at in range(start[node], start[node + 1]):
             product = favourite[at]
             if not work.skip[product] and not work.listed[product]:
