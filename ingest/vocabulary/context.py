@@ -64,7 +64,9 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
         try:
             if self.utc_offset_min is not None:
                 force_setattr(self, "local_time", moment.astimezone(timezone(timedelta(minutes=self.utc_offset_min))))
-            elif offset := moment.astimezone(UTC) and moment.utcoffset():
-                force_setattr(self, "utc_offset_min", int(offset.total_seconds()) // 60)
+                return
+            ahead = moment.replace(tzinfo=UTC) - moment.astimezone(UTC)
+            if ahead:
+                force_setattr(self, "utc_offset_min", ahead // timedelta(minutes=1))
         except OverflowError as error:
             raise ValueError(f"{moment.isoformat()} is beyond the calendar") from error

@@ -7,7 +7,7 @@ import math
 from ingest.vocabulary.ranking import FloatVector, IntVector
 from recommender.decay import ONE
 from recommender.interactions import UNIT
-from recommender.kernels import kernel
+from recommender.kernels import kernel, part_of_kernel
 from recommender.kernels.arrays import (
     LEVEL,
     ORDERS,
@@ -37,6 +37,18 @@ def any_stale(seeds: IntVector, fresh_held: Held[Fresh], extras_held: Held[Extra
     return stale
 
 
+@part_of_kernel
+def rank_found(found: int, column: int, limit: int, row_of_index: IntVector, work: Work, out: Out) -> int:
+    """Put what was found into order of one column of its scores; returns how many there are."""
+    scores, products, ties, found_products, total = out.scores, out.products, out.because, work.found, work.score
+    count = 0
+    for at in range(found):
+        product = found_products[at]
+        tie = tie_of(row_of_index, product)
+        count = insert_ranked(scores, products, ties, count, limit, total[product, column], product, tie)
+    return count
+
+
 @kernel
 def rank_together(
     seeds: IntVector,
@@ -51,18 +63,13 @@ def rank_together(
 ) -> int:
     """The best partners of some seeds, with the counts of the pair with the strongest one. Returns how many."""
     frozen, fresh, extras, work = frozen_held.arrays, fresh_held.arrays, extras_held.arrays, work_held.arrays
-    scores, products, because, common, lift = out
+    products, because, common, lift = out.products, out.because, out.orders, out.lift
     for seed in seeds:
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
         found = add_together(found, seeds[at], weights[at], depth, frozen, fresh, extras, work)
-    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
-    count = 0
-    for at in range(found):
-        product = found_products[at]
-        score = total[product, TOGETHER]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
+    count = rank_found(found, TOGETHER, limit, frozen.row_of_index, work, out)
     for at in range(count):
         product, seed = products[at], work.because[products[at], TOGETHER]
         because[at] = seed
@@ -86,18 +93,13 @@ def rank_lists(
 ) -> int:
     """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
     frozen, lists, work = frozen_held.arrays, lists_held.arrays, work_held.arrays
-    scores, products, because, common, lift = out
+    products, because, common, lift = out.products, out.because, out.orders, out.lift
     for seed in seeds:
         work.skip[seed] = True
     found = 0
     for at in range(len(seeds)):
         found = add_list(found, seeds[at], weights[at], depth, frozen, lists, work)
-    row_of_index, found_products, total = frozen.row_of_index, work.found, work.score
-    count = 0
-    for at in range(found):
-        product = found_products[at]
-        score = total[product, ALIKE]
-        count = insert_ranked(scores, products, because, count, limit, score, product, tie_of(row_of_index, product))
+    count = rank_found(found, ALIKE, limit, frozen.row_of_index, work, out)
     for at in range(count):
         because[at] = work.because[products[at], ALIKE]
         common[at], lift[at] = 0, 0.0
