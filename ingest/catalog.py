@@ -25,11 +25,12 @@ from ingest.vocabulary.events import (
 )
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ports import StateStore
-from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, Product
+from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, Label, Product
 from ingest.vocabulary.ranking import IntVector, ProductIndex
 
 PROJECTION = "product"
 NO_CODE = -1
+_UNSTATED = Label()
 _FIRST_ROWS = 1_024
 
 
@@ -128,6 +129,7 @@ class CatalogueView:
         self.category: IntVector = np.full(_FIRST_ROWS, NO_CODE, dtype=np.int32)
         self.ancestors: NDArray[np.int32] = np.full((_FIRST_ROWS, CATEGORY_DEPTH_MAX), NO_CODE, dtype=np.int32)
         self._entries: dict[int, CatalogueEntry] = {}
+        self._labels: dict[int, Label] = {}
         self._brands = _Codes()
         self._groups = _Codes()
         self._nodes = _Codes()
@@ -167,6 +169,10 @@ class CatalogueView:
         """The product as last stated; None if the shop never stated it."""
         entry = self._entries.get(product_index)
         return None if entry is None else entry.product
+
+    def label(self, product_index: int) -> Label:
+        """What a shopper is shown of a product, as last stated."""
+        return self._labels.get(product_index, _UNSTATED)
 
     def stated(self, product_id: ProductId) -> Product | None:
         """A product the shop has stated and not deleted."""
@@ -238,6 +244,7 @@ class CatalogueView:
         product = entry.product
         row = self._row(product.product_id)
         self._entries[row] = entry
+        self._labels[row] = product.label
         self.sellable[row] = product.sellable
         self.listed[row] = not entry.deleted
         price = product.current_price

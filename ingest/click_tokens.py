@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.vocabulary.errors import MalformedEvent
@@ -39,22 +39,22 @@ class ClickTokens:
 
     def sign(self, click: Click) -> str:
         """The token of a shown product."""
-        return self.signer(click.request_id, click.placement)(click.product_id, click.position)
+        return self.sign_row(click.request_id, click.placement, (click.product_id,), click.position)[0]
 
-    def signer(self, request_id: RequestId, placement: str) -> Callable[[ProductId, int], str]:
-        """Signs the products of one row, each by its id and position."""
+    def sign_row(
+        self, request_id: RequestId, placement: str, product_ids: Sequence[ProductId], first: int = 1
+    ) -> list[str]:
+        """The tokens of the products of one row, the first of which is at position `first`."""
         beginning = f"{request_id}\n{placement}\n".encode()
         keyed = self._keyed.copy()
         keyed.update(beginning)
-
-        def sign(product_id: ProductId, position: int) -> str:
+        tokens = []
+        for position, product_id in enumerate(product_ids, first):
             rest = f"{position}\n{product_id}".encode()
             mac = keyed.copy()
             mac.update(rest)
-            token = b2a_base64(beginning + rest + mac.digest(), newline=False)
-            return token.translate(_URL_SAFE).decode("ascii").rstrip("=")
-
-        return sign
+            tokens.append(b2a_base64(beginning + rest + mac.digest(), newline=False).rstrip(b"=\n"))
+        return b"\n".join(tokens).translate(_URL_SAFE).decode("ascii").split("\n") if tokens else []
 
     def open(self, token: str) -> Click:
         """What a token vouches for.

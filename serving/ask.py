@@ -34,7 +34,7 @@ Id = Annotated[str, Meta(max_length=ID_LENGTH_MAX)] | int
 Ids = Annotated[tuple[Id, ...], Meta(max_length=PRODUCTS_MAX)]
 
 
-class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A request as it is sent."""
 
     customer_id: Id | None = None
@@ -57,7 +57,7 @@ class PageWire(Wire, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ]
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """A request with its ids parsed."""
 
     customer_id: CustomerId | None = None

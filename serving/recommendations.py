@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -168,8 +169,8 @@ class Recommendations:
     ) -> Answer:
         now = self._clock.now()
         request_id = new_request_id(epoch_ms(now))
-        token = self._tokens.signer(request_id, ranking.placement)
-        row = items(ranking.picks, person.profile, self._shelf, token)
+        tokens = partial(self._tokens.sign_row, request_id, ranking.placement)
+        row = items(ranking.picks, person.profile, self._shelf, tokens)
         answer = Answer(
             request_id=request_id,
             placement=ranking.placement,

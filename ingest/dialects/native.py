@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -49,12 +48,12 @@ from ingest.vocabulary.ids import (
     OrderId,
     RequestId,
     Subject,
+    new_ulid,
     order_event_id,
     parse_anonymous_id,
     parse_customer_id,
     parse_id,
     parse_product_id,
-    ulid,
 )
 
 EVENTS_MAX = 2_500  # in one request, as Segment allows
@@ -136,7 +135,7 @@ def to_incoming(wire: Wire, clock: Clock, tokens: ClickTokens, personal: Persona
         MalformedEvent: an id, an amount or a token is not acceptable.
     """
     occurred_at, received_at = received(clock, wire.occurred_at)
-    event_id = wire.event_id or ulid(epoch_ms(received_at), secrets.randbits(80))
+    event_id = wire.event_id or new_ulid(epoch_ms(received_at))
     envelope: dict[str, Any] = {
         "event_id": EventId(event_id),
         "occurred_at": _in_utc(occurred_at),

@@ -8,8 +8,10 @@ time-ordered ULID for requests.
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 import struct
+from base64 import urlsafe_b64encode
+from collections import deque
 from functools import lru_cache
 from typing import NewType
 
@@ -35,6 +37,10 @@ FROM_THE_START = (-1,) * PARTITIONS  # the last offset that was read, of each pa
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_CROCKFORD_OF_BYTE = (_CROCKFORD * 8).encode()  # of its low five bits
+_DRAW_BYTES = 16
+_DRAWN_AT_ONCE = 256
+_drawn: deque[bytes] = deque()
 
 
 class Position(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
@@ -79,7 +85,7 @@ def parse_anonymous_id(raw: object, field: str = "anonymous_id") -> AnonymousId:
 
 def new_subject() -> Subject:
     """A random name for a person: 128 bits, 22 URL-safe characters. It says nothing about who it is."""
-    return Subject(secrets.token_urlsafe(16))
+    return Subject(urlsafe_b64encode(_draw()).decode("ascii").rstrip("="))
 
 
 def content_id(*parts: str) -> EventId:
@@ -92,18 +98,40 @@ def order_event_id(order_id: OrderId) -> EventId:
     return content_id("order", order_id)
 
 
-def ulid(time_ms: int, randomness: int) -> str:
-    """A ULID: 48 bits of time, 80 bits of randomness, 26 characters that sort by time.
+def ulid(time_ms: int, randomness: bytes) -> str:
+    """A ULID: 48 bits of time, 80 bits of randomness (five of each of 16 bytes), 26 characters that sort by time.
 
-    Source: the ULID specification (Crockford's base 32, most significant character first).
+    Source: the ULID specification (Crockford's base 32, most significant character first). Cost: 0.5 µs.
     """
-    value = (time_ms << 80) | (randomness & ((1 << 80) - 1))
-    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    return _ulid_time(time_ms) + randomness.translate(_CROCKFORD_OF_BYTE).decode("ascii")
+
+
+def new_ulid(time_ms: int) -> str:
+    """A ULID that nobody has made before."""
+    return ulid(time_ms, _draw())
 
 
 def new_request_id(time_ms: int) -> RequestId:
     """A request id that sorts by time."""
-    return RequestId(ulid(time_ms, secrets.randbits(80)))
+    return RequestId(new_ulid(time_ms))
+
+
+@lru_cache(maxsize=1_000)
+def _ulid_time(time_ms: int) -> str:
+    return "".join([_PAIRS[(time_ms >> shift) & 1023] for shift in range(40, -1, -10)])
+
+
+def _draw() -> bytes:
+    """128 random bits of the operating system's generator, which is asked for many at once: each asking waits twice."""
+    try:
+        return _drawn.popleft()
+    except IndexError:
+        many = os.urandom(_DRAW_BYTES * _DRAWN_AT_ONCE)
+        _drawn.extend(many[at : at + _DRAW_BYTES] for at in range(_DRAW_BYTES, len(many), _DRAW_BYTES))
+        return many[:_DRAW_BYTES]
+
+
+os.register_at_fork(after_in_child=_drawn.clear)  # a child must not make the ids of its parent
 
 
 def product_key(product_id: ProductId) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,18 @@ ATTRIBUTES_MAX = 100
 TAGS_MAX = 100
 
 
-class Product(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Label(NamedTuple):
+    """What a shopper is shown of a product; money as a decimal string."""
+
+    title: str | None = None
+    url: str | None = None
+    image_url: str | None = None
+    price: str | None = None
+    currency: str | None = None
+    availability: Availability = "in_stock"
+
+
+class Product(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """One sellable thing. Money is an exact decimal in `currency` (ISO 4217); `category` runs from root to leaf."""
 
     product_id: ProductId
@@ -49,6 +60,19 @@ class Product(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         if self.availability == "out_of_stock":
             return False
         return self.availability in ("preorder", "backorder") or self.stock is None or self.stock > 0
+
+    @property
+    def label(self) -> Label:
+        """What a shopper is shown."""
+        price = self.current_price
+        return Label(
+            self.title,
+            self.url,
+            self.image_url,
+            None if price is None else format(price, "f"),
+            self.currency,
+            self.availability,
+        )
 
     @property
     def current_price(self) -> Decimal | None:

@@ -103,7 +103,7 @@ class Candidates(NamedTuple):
     lift: FloatVector
 
 
-class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The counts behind a reason: distinct orders, not cancelled, guests included."""
 
     orders: int | None = None
@@ -111,7 +111,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     views: int | None = None
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """Why a product is in a row, for programs (`kind`, `because`, `evidence`) and for shoppers (`text`)."""
 
     kind: ReasonKind
@@ -120,7 +120,7 @@ class Reason(msgspec.Struct, frozen=True):
     evidence: Evidence
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One product of an answered row; `score` is comparable within the row; money is a decimal string."""
 
     product_id: ProductId
@@ -136,7 +136,7 @@ class Item(msgspec.Struct, frozen=True):
     click_token: str
 
 
-class Arm(msgspec.Struct, frozen=True):
+class Arm(msgspec.Struct, frozen=True, gc=False):
     """The arm of an experiment that answered, and the probability with which it was chosen."""
 
     name: str
@@ -144,7 +144,7 @@ class Arm(msgspec.Struct, frozen=True):
     propensity: float
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=False):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=False, gc=False):
     """An answered row, as it goes over the wire."""
 
     request_id: RequestId

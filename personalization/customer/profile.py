@@ -70,7 +70,7 @@ class OrderLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount_e4: int
 
 
-class RecentOrder(msgspec.Struct, frozen=True, array_like=True):
+class RecentOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an order still adds to the profile, so that a refund or a cancellation takes back exactly that.
 
     `counted` is False once all of it was taken back: then it only remembers that the order must not count again.
@@ -83,7 +83,7 @@ class RecentOrder(msgspec.Struct, frozen=True, array_like=True):
     counted: bool = True
 
 
-class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Everything remembered about one subject. Times are epoch milliseconds by the shopper's clock.
 
     Attributes:

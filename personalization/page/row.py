@@ -5,11 +5,12 @@ Local to one call of `rank`, which is why it may change.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import repeat
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import IntVector, ReasonKind
@@ -30,6 +31,14 @@ class Pick(msgspec.Struct, frozen=True, gc=False):
     category: str | None
 
 
+class _Cap(NamedTuple):
+    """How many of one kind a row may have: the kind of every product by its index, the most, how many there are."""
+
+    codes: IntVector
+    most: int
+    taken: dict[int, int]
+
+
 class Row:
     """The picks so far, and the candidates that a soft rule holds back in case the row stays short.
 
@@ -45,12 +54,13 @@ class Row:
         self._considered = set(blocked)
         self._blocked = blocked
         self._groups: set[int] = set()
-        self._counts: dict[tuple[str, int], int] = {}
-        self._item_group, self._one_per_group = shelf.item_group, placement.one_per_group
         self._capped: list[Pick] = []
         self._unwanted: list[Pick] = []
         self._held_groups: tuple[set[int], set[int]] = (set(), set())  # of what is unwanted, of what is capped
         self._held_max = 2 * limit  # a row's worth, and one for each group that the row may meanwhile have
+        self._item_group, self._one_per_group = shelf.item_group, placement.one_per_group
+        caps = ((shelf.category, placement.category_max), (shelf.brand, placement.brand_max))
+        self._caps = [_Cap(codes, most, {}) for codes, most in caps if most is not None]
         days = placement.exclude_purchased_days
         self._purchased = {} if days is None else asking.profile.purchased
         self._bought_since_ms = asking.profile.newest_ms - days * DAY_S * 1_000 if days and self._purchased else 0
@@ -58,8 +68,7 @@ class Row:
         size = len(shelf.item_group)
         self._asked_groups = {self._group_of(product_index) for product_index in asking.asked if product_index < size}
         self._asked_groups.discard(-1)
-        capped = placement.category_max is not None or placement.brand_max is not None
-        self._ruled = capped or bool(self._purchased or self._leaf or self._asked_groups)
+        self._ruled = bool(self._caps or self._purchased or self._leaf or self._asked_groups)
 
     @property
     def full(self) -> bool:
@@ -68,16 +77,18 @@ class Row:
 
     def add(self, offer: Offer) -> None:
         """Takes what the row lacks from an offer; what has been considered before is passed over."""
-        candidates = offer.candidates
-        if not len(candidates.products):
+        kind, products = offer.candidates[:2]
+        if not len(products):
             return
-        rows = allowed(candidates.products, self._asking.shelf, self._asking.request.filter).nonzero()[0]
-        products = candidates.products[rows]
-        outside = self._outside(rows, products)
+        mask = allowed(products, self._asking.shelf, self._asking.request.filter)
+        kept = slice(None) if mask.all() else mask
+        products = products[kept]
+        scores, because, orders, lift = (column[kept].tolist() for column in offer.candidates[2:])
         groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
-        because = candidates.because[rows].tolist()
         considered, refused, taken_groups = self._considered, self.refused, self._groups
-        for row, product_index, group, cause in zip(rows.tolist(), products.tolist(), groups, because, strict=False):
+        for product_index, group, score, cause, common, over_chance, outside in zip(
+            products.tolist(), groups, scores, because, orders, lift, self._outside(products), strict=False
+        ):
             if product_index in considered:
                 if product_index in self._blocked:
                     refused[product_index] = "blocked"
@@ -85,11 +96,17 @@ class Row:
                 refused[product_index] = "itself"
             elif group in taken_groups:
                 refused[product_index] = "variant"
-            elif not (row in outside and len(self._unwanted) >= self._held_max):
+            elif not (outside and len(self._unwanted) >= self._held_max):
                 considered.add(product_index)
-                self._consider(_pick(offer, row, product_index, cause), group, row in outside)
-                if len(self.picks) >= self.limit:
-                    return
+                pick = Pick(product_index, kind, score, cause, common, over_chance, offer.category)
+                rule = self._rule_against(product_index, group, outside) if self._ruled else None
+                if rule is None:
+                    self._take(pick, group)
+                    if len(self.picks) >= self.limit:
+                        return
+                else:
+                    refused[product_index] = rule
+                    self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
 
     def pin(self, product_index: int) -> Pick | None:
         """The pick of a pinned product, unless a hard filter refuses it; rules do not concern it."""
@@ -126,14 +143,6 @@ class Row:
         held.clear()
         self._held_groups[held is self._capped].clear()
 
-    def _consider(self, pick: Pick, group: int, outside: bool) -> None:
-        rule = self._rule_against(pick.product_index, group, outside) if self._ruled else None
-        if rule is None:
-            self._take(pick, group)
-        else:
-            self.refused[pick.product_index] = rule
-            self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
-
     def _group_of(self, product_index: int) -> int:
         """The group of variants that may be in the row once; -1 where it does not matter."""
         return self._item_group.item(product_index) if self._one_per_group else -1
@@ -150,49 +159,32 @@ class Row:
         self.picks.append(pick)
         if group >= 0:
             self._groups.add(group)
-        if not self._ruled:
-            return
-        placement, shelf = self._asking.placement, self._asking.shelf
-        if placement.brand_max is not None:
-            self._count("brand", shelf.brand.item(pick.product_index))
-        if placement.category_max is not None:
-            self._count("category", shelf.category.item(pick.product_index))
-
-    def _count(self, column: str, code: int) -> None:
-        self._counts[column, code] = self._counts.get((column, code), 0) + 1
+        for cap in self._caps:
+            code = cap.codes.item(pick.product_index)
+            cap.taken[code] = cap.taken.get(code, 0) + 1
 
     def _rule_against(self, product_index: int, group: int, outside: bool) -> str | None:
         """The soft rule that speaks against a product, if one does."""
-        if self._purchased and self._bought_lately(product_index):
-            return "purchased"
-        if self._asking.placement.exclude_seeds and product_index in self._asking.started_from:
+        asking = self._asking
+        if self._purchased:
+            purchase = self._purchased.get(asking.shelf.product_id(product_index))
+            if purchase is not None and purchase.at_ms >= self._bought_since_ms:
+                return "purchased"
+        if product_index in asking.started_from and asking.placement.exclude_seeds:
             return "seed"
         if outside:
             return "same_category"
         if group in self._asked_groups:
             return "variant_of_asked"
-        placement, shelf = self._asking.placement, self._asking.shelf
-        for column, codes, limit in (
-            ("category", shelf.category, placement.category_max),
-            ("brand", shelf.brand, placement.brand_max),
-        ):
-            if limit is not None:
-                code = codes.item(product_index)
-                if code >= 0 and self._counts.get((column, code), 0) >= limit:
-                    return "cap"
+        for cap in self._caps:
+            code = cap.codes.item(product_index)
+            if code >= 0 and cap.taken.get(code, 0) >= cap.most:
+                return "cap"
         return None
 
-    def _outside(self, rows: NDArray[np.intp], products: IntVector) -> set[int]:
-        """The rows of an offer whose products are not in the seed's category, where the placement asks for it."""
+    def _outside(self, products: IntVector) -> Iterable[bool]:
+        """Which products are not in the seed's category, where the placement asks for it."""
         if not self._leaf:
-            return set()
-        return set(rows[~self._asking.shelf.in_category(self._leaf, products)].tolist())
-
-    def _bought_lately(self, product_index: int) -> bool:
-        purchase = self._purchased.get(self._asking.shelf.product_id(product_index))
-        return purchase is not None and purchase.at_ms >= self._bought_since_ms
-
-
-def _pick(offer: Offer, row: int, product_index: int, because: int) -> Pick:
-    kind, _, scores, _, orders, lift = offer.candidates
-    return Pick(product_index, kind, scores.item(row), because, orders.item(row), lift.item(row), offer.category)
+            return repeat(False)
+        outside: list[bool] = (~self._asking.shelf.in_category(self._leaf, products)).tolist()
+        return outside

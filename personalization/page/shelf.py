@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ids import ProductId
-from ingest.vocabulary.products import Product
+from ingest.vocabulary.products import Label, Product
 from ingest.vocabulary.ranking import Candidates, FloatVector, IntVector, Seeds
 
 BoolVector = NDArray[np.bool_]
@@ -64,6 +64,10 @@ class Shelf(Protocol):
 
     def product(self, product_index: int) -> Product | None:
         """The product as the shop states it."""
+        ...
+
+    def label(self, product_index: int) -> Label:
+        """What a shopper is shown of the product; of one that the shop never stated, next to nothing."""
         ...
 
     def brand_code(self, brand: str) -> int | None:

@@ -198,17 +198,18 @@ def _history_seeds(asking: Asking) -> Seeds:
     newest_ms = profile.newest_ms
     weighed: list[tuple[float, ProductId, int]] = []
     decay = 1.0
-    for product_id in islice(newest_first(profile.recents), seeds_max):
-        recent = profile.recents[product_id]
+    recents, purchased = profile.recents, profile.purchased
+    for product_id in islice(newest_first(recents), seeds_max):
         product_index = find(product_id)
         if product_index is not None:
+            recent = recents[product_id]
             age = 0.5 ** ((newest_ms - recent.at_ms) / seed_half_life_ms)
             weighed.append((-recent.weight * decay * age, product_id, product_index))
             decay *= seed_rank_decay
-    for product_id in islice(newest_first(profile.purchased), seeds_max - len(weighed)):
-        purchase = profile.purchased[product_id]
+    for product_id in islice(newest_first(purchased), seeds_max - len(weighed)):
         product_index = find(product_id)
-        if product_index is not None and product_id not in profile.recents:
+        if product_index is not None and product_id not in recents:
+            purchase = purchased[product_id]
             age = 0.5 ** ((newest_ms - purchase.at_ms) / seed_half_life_ms)
             weighed.append((-purchase.count * purchase_weight * decay * age, product_id, product_index))
             decay *= seed_rank_decay
@@ -216,8 +217,8 @@ def _history_seeds(asking: Asking) -> Seeds:
         return NO_SEEDS
     weighed.sort()
     heaviest = weighed[0][0] or -1.0
-    weights = np.array([max(weight / heaviest, _WEIGHT_MIN) for weight, _, _ in weighed])
-    return Seeds(np.array([product_index for _, _, product_index in weighed], np.int32), weights)
+    weights, _, products = zip(*weighed, strict=True)
+    return Seeds(np.array(products, np.int32), np.maximum(np.array(weights) / heaviest, _WEIGHT_MIN))
 
 
 _SEEDS: Mapping[SeedSource, Callable[[Asking], Seeds]] = MappingProxyType(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ingest.vocabulary.ids import ProductId
-from ingest.vocabulary.products import Product
+from ingest.vocabulary.products import Label, Product
 from ingest.vocabulary.ranking import Candidates, ProductIndex, ReasonKind, Seeds
 
 
@@ -46,6 +46,10 @@ class PlainShelf:
 
     def product(self, product_index: int) -> Product | None:
         return self.products[product_index] if product_index < len(self.products) else None
+
+    def label(self, product_index: int) -> Label:
+        product = self.product(product_index)
+        return Label() if product is None else product.label
 
     def brand_code(self, brand: str) -> int | None:
         return self.brands.get(brand.lower())

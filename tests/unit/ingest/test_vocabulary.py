@@ -148,13 +148,13 @@ def test_content_ids_are_pinned_for_ever() -> None:
 
 def test_a_ulid_is_that_of_the_specification() -> None:
     assert ulid_time(1_469_918_176_385) == "01ARYZ6S41"
-    assert ids.ulid(0, 0) == "0" * 26
-    assert ids.ulid(2**48 - 1, 2**80 - 1) == "7" + "Z" * 25
-    assert ids.ulid(2, 2**80 + 5) == ids.ulid(2, 5), "randomness never spills into the time"
+    assert ids.ulid(0, bytes(16)) == "0" * 26
+    assert ids.ulid(2**48 - 1, b"\x1f" * 16) == "7" + "Z" * 25
+    assert ids.ulid(2, bytes(range(16, 32))) == ids.ulid(2, bytes(range(240, 256))), "five bits of each byte count"
 
 
 def ulid_time(time_ms: int) -> str:
-    return ids.ulid(time_ms, 0)[:10]
+    return ids.ulid(time_ms, bytes(16))[:10]
 
 
 def test_request_ids_are_random_within_a_millisecond() -> None:

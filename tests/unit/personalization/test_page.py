@@ -377,7 +377,7 @@ def test_items_say_what_the_shop_says_of_the_product() -> None:
     shelf.index.add("b")
     first = Pick(0, "popular", 0.5, -1, 7, 0.0, None)
     second = Pick(1, "popular", 0.4, -1, 0, 0.0, None)
-    assert items((first, second), None, shelf, lambda product_id, position: f"{product_id}@{position}") == (
+    assert items((first, second), None, shelf, lambda product_ids: [f"token of {each}" for each in product_ids]) == (
         Item(
             "a",
             1,
@@ -389,7 +389,7 @@ def test_items_say_what_the_shop_says_of_the_product() -> None:
             "2.950",
             "GBP",
             "preorder",
-            "a@1",
+            "token of a",
         ),
         Item(
             "b",
@@ -402,7 +402,7 @@ def test_items_say_what_the_shop_says_of_the_product() -> None:
             None,
             None,
             "in_stock",
-            "b@2",
+            "token of b",
         ),
     )
     (free,) = items((first,), None, PlainShelf([product("a", price=None)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from ingest.vocabulary.errors import AccessDenied, ConfigurationError, Forbidden, NotFound
 from serving import access
-from serving.access import AccessKeys, is_loopback
+from serving.access import NOTICED_WITHIN_S, AccessKeys, is_loopback
 from tests.support.build import NOON
 
 ELSEWHERE = "192.0.2.7"
@@ -103,6 +104,7 @@ def test_a_running_server_sees_what_the_command_line_changed(tmp_path: Path) -> 
     held, key = command_line.create("secret", name="backend", now=NOON)
     assert may(server, held)
     command_line.revoke(key.key_id, now=NOON)
+    time.sleep(2 * NOTICED_WITHIN_S)
     assert not may(server, held)
 
 
