@@ -26,7 +26,7 @@ from personalization.page.strategies import BY_NAME, Asking, Offer, Strategy, fa
 
 offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
-offered_growth = 8  # each time the offer was eaten up
+offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
 
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
-    limit = max(offered_first * row.limit, offered_min)
+    limit = max(offered_first * row.limit, offered_min) * (1 if asking.request.filter is None else offered_growth)
     before = len(row.picks)
     row.refused.clear()
     offer = strategy(asking, limit)

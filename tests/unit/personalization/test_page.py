@@ -148,7 +148,7 @@ def test_a_strategy_is_asked_for_more_while_filters_eat_what_it_offers() -> None
         RowRequest(limit=2, filter=Filter(brand=("b",))), DEFAULT_PLACEMENTS["home.popular"], None, shelf, models
     )
     assert ids(row, shelf) == ["p397", "p398"]
-    assert models.calls == [("popular", None, 40), ("popular", None, 320), ("popular", None, 2_560)]
+    assert models.calls == [("popular", None, 320), ("popular", None, 2_560)]
     models.calls.clear()
     rank(RowRequest(limit=50), DEFAULT_PLACEMENTS["home.popular"], None, shelf, models)
     assert models.calls == [("popular", None, 200)]
