@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.kafka import NotToBeHad
 from tests.support.service import CATEGORIES, copy_of, dangol, import_example
+from tests.support.services import service_address
 from tests.support.small_shop import make_small_shop
 
 
@@ -17,10 +20,38 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if callable(val) and not isinstance(val, type) else None
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole run, whichever of its processes asks."""
+    base = factory.getbasetemp()
+    return base.parent if base.name.startswith("popen-") else base
+
+
+def service(kind: str, factory: pytest.TempPathFactory) -> str:
+    """The address of a service of this run; without it the test is skipped, or fails where nothing may be skipped."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    try:
+        return service_address(kind, shared_folder(factory), owner)
+    except NotToBeHad as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real Apache Kafka, shared by the tests of a run: each makes topics of its own."""
+    return service("kafka", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real Redis, shared by the tests of a run: each has a prefix of its own."""
+    return service("redis", tmp_path_factory)
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A data folder that the first process of a run makes and the others wait for."""
-    base = factory.getbasetemp()
-    place = (base.parent if base.name.startswith("popen-") else base) / name
+    place = shared_folder(factory) / name
     place.mkdir(exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.client import ids
-from tests.support.service import EXAMPLE_DIALECT, ORDERS, Service, dangol, free_port, serving, told, wait_for
+from tests.support.ports import free_port
+from tests.support.service import EXAMPLE_DIALECT, ORDERS, Service, dangol, serving, told, wait_for
 from tests.support.small_shop import PRODUCTS, REGULAR, SMALL_IMPORT, order, orders_file, product
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import free_port, wait_for
+from tests.support.ports import free_port
+from tests.support.service import wait_for
 
 ARGUMENTS = [
     "--headless=new",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.support.client import Client
+from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "online-retail"
@@ -41,15 +40,17 @@ EXAMPLE_DIALECT = ["--dialect", "csv", "--set", "event=order", "--set", "currenc
 ]
 EXAMPLE_IMPORT = ["import", str(ORDERS), *EXAMPLE_DIALECT]
 _Found = TypeVar("_Found")
-_FIRST_PORT, _PORTS_EACH = 20_000, 2_000
-_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = itertools.cycle(range(_FIRST_PORT + _process * _PORTS_EACH, _FIRST_PORT + (_process + 1) * _PORTS_EACH))
 
 
 def environment(**changes: str) -> dict[str, str]:
     """What a command inherits: nothing that points it at another data folder, and warnings are errors."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DANGOL_", "PYTEST_"))}
-    return {**kept, "PYTHONWARNINGS": "error", "PYTHONPATH": str(REPOSITORY), **changes}
+    return {
+        **kept,
+        "PYTHONWARNINGS": "error,ignore:read_text is deprecated:DeprecationWarning",
+        "PYTHONPATH": str(REPOSITORY),
+        **changes,
+    }
 
 
 def with_files_below(bytes_max: int | None) -> tuple[str, ...]:
@@ -84,15 +85,6 @@ def dangol(
 def told(*arguments: str | Path, data: Path) -> Any:
     """The JSON that a command prints, which must succeed."""
     return json.loads(dangol(*arguments, "--json", data=data, check=True).stdout)
-
-
-def free_port() -> int:
-    """A port nobody listens on now: below those that clients get, and from a range of this process's own."""
-    for port in _ports:
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 120.0) -> _Found:

@@ -1,0 +1,117 @@
+"""A real Apache Kafka for the tests: one broker in KRaft mode, from its published artifacts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from tests.support.ports import free_port
+
+POM = Path(__file__).with_name("kafka-broker") / "pom.xml"
+START_S, STOP_S, DOWNLOAD_S = 120.0, 30.0, 600.0
+HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # ready soon, small for ever
+CLUSTER = "MkU3OEVBNTcwNTJENDM2Qk"
+
+SETTINGS = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/log
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.backoff.ms=200
+log.retention.check.interval.ms=500
+log.segment.delete.delay.ms=500
+"""
+
+
+class NotToBeHad(Exception):
+    """A service that tests need is not on this machine and could not be brought here."""
+
+
+class KafkaBroker:
+    """A broker with its data in a folder: it may be stopped, killed and started again with the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._java = ["java", *HEAP, "-cp", f"{artifacts()}/*"]
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = folder / "server.properties"
+        settings.write_text(SETTINGS.format(port=self.port, controller=free_port(), folder=folder))
+        format_storage = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)]
+        subprocess.run([*self._java, *format_storage], check=True, capture_output=True, timeout=START_S)
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with (self.folder / "output.txt").open("ab") as output:
+            command = [*self._java, "kafka.Kafka", str(self.folder / "server.properties")]
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        deadline = time.monotonic() + START_S
+        while not self._answers():
+            assert self.process.poll() is None, (self.folder / "output.txt").read_text()[-2_000:]
+            assert time.monotonic() < deadline, "the broker did not start in time"
+            time.sleep(0.2)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop in order, or like a power cut of the process."""
+        assert self.process is not None
+        self.process.kill() if kill else self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            admin = KafkaAdminClient(
+                bootstrap_servers=self.address, bootstrap_timeout_ms=2_000, request_timeout_ms=3_000
+            )
+        except (KafkaError, OSError):
+            return False
+        admin.close()
+        return True
+
+
+def artifacts() -> Path:
+    """The folder of Kafka's jars, fetched when first needed.
+
+    Raises:
+        NotToBeHad: without `java` and `mvn`, or without the registry.
+    """
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None:
+            raise NotToBeHad(f"Apache Kafka needs {program}, which is not on this machine")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dangol"
+    cache.mkdir(parents=True, exist_ok=True)
+    jars = cache / "kafka-4.1.1"
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not jars.exists():
+            fetched = jars.with_suffix(".part")
+            shutil.rmtree(fetched, ignore_errors=True)
+            command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+            finished = subprocess.run(
+                [*command, f"-DoutputDirectory={fetched}"], capture_output=True, timeout=DOWNLOAD_S, check=False
+            )
+            if finished.returncode:
+                raise NotToBeHad(f"Apache Kafka could not be fetched: {finished.stdout.decode()[-500:]}")
+            fetched.rename(jars)
+    return jars
