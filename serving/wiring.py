@@ -25,13 +25,14 @@ from ingest.collector import Collector
 from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
 from ingest.embedded import SqliteFile
 from ingest.erasure import Erasure, Forgotten
+from ingest.folding.embedded import EmbeddedProjector
+from ingest.folding.fold import Poison, read_batches
+from ingest.folding.replay import Progress, Replayed, rebuild
+from ingest.folding.replay import verify as compare
 from ingest.importer import ImportTargets
 from ingest.ledger import LEDGER_SCHEMA, ImportLedger
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
-from ingest.projector import EmbeddedProjector, Poison, read_batches
-from ingest.replay import Progress, Replayed, rebuild
-from ingest.replay import verify as compare
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.clock import Clock, SystemClock, epoch_ms
 from ingest.vocabulary.codec import encode_event

@@ -19,8 +19,8 @@ import msgspec
 
 from ingest.dialects.category_rules import load_category_rules
 from ingest.dialects.reading import ImportOptions
+from ingest.folding.fold import fold, read_batches
 from ingest.importer import import_file
-from ingest.projector import fold, read_batches
 from ingest.vocabulary.ids import PARTITIONS
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
 from serving.wiring import DETERMINISTIC_ENVIRONMENT, Engine, open_engine

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.catalog import CatalogueProjection
-from ingest.projector import encode_states, fold
+from ingest.folding.fold import encode_states, fold
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ports import AnyProjection
 from tests.support.embedded import embedded, read_all, states_of, temporary_folder
