@@ -14,7 +14,7 @@ from serving.recommendations import Recommendations
 from serving.shown import ShownLists
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 class Answers:

@@ -23,7 +23,8 @@ from ingest.folding.fold import fold, read_batches
 from ingest.importer import import_file
 from ingest.vocabulary.ids import PARTITIONS
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
-from serving.wiring import DETERMINISTIC_ENVIRONMENT, Engine, open_engine
+from serving.engine import Engine
+from serving.wiring import DETERMINISTIC_ENVIRONMENT, open_engine
 from tests.bench import shop
 from tests.bench.machine import percentile
 
