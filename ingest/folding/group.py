@@ -102,7 +102,7 @@ class GroupProjector:
                 wait_s = WAIT_FIRST_S
             except Unavailable as error:
                 _log.warning("the projector waits", reason=error.message, again_in_s=wait_s)
-                self._forget()
+                self.start_over()
                 self._stopping.wait(wait_s)
                 wait_s = min(2 * wait_s, WAIT_MAX_S)
         self._membership.close()
@@ -157,6 +157,6 @@ class GroupProjector:
         self._folded[partition] = after
         self._membership.begin(partition, after)
 
-    def _forget(self) -> None:
+    def start_over(self) -> None:
         """Begin anew everywhere from the store's positions: what was polled has been lost from the membership."""
         self._folded.clear()
