@@ -54,7 +54,7 @@ def open_redis(url: str, *, timeout_s: float, cluster: bool = False) -> RedisCli
     try:
         if cluster:
             with answering():
-                return RedisCluster.from_url(url, cluster_error_retry_attempts=1, **settings)
+                return RedisCluster.from_url(url, **settings)
         return redis.Redis.from_url(url, maint_notifications_config=MaintNotificationsConfig(enabled=False), **settings)
     except ValueError as error:
         raise ConfigurationError(f"the address of Redis cannot be read: {error}") from error
@@ -107,7 +107,7 @@ def answering() -> Iterator[None]:
     except redis.TimeoutError as error:
         raise Unavailable("Redis did not answer in time") from error
     except (RedisError, RedisClusterException) as error:
-        if str(error).startswith("WRONGTYPE"):
+        if "WRONGTYPE" in str(error):
             raise Corrupt(f"a key of ours in Redis holds something else: {error}") from error
         raise Unavailable(f"Redis cannot be used: {error}") from error
 
