@@ -144,7 +144,7 @@ class RedisStateStore:
     def commit(self, changes: StateChanges, *, partition: int, before: int, after: int) -> None:
         """Keep `changes` (None removes) and move the partition's position from `before` to `after`.
 
-        Cost: one round trip; Redis does nothing else for 6 µs a state.
+        Cost: one round trip; Redis does nothing else for 9 µs a state of 1.3 KB.
 
         Raises:
             PositionConflict: the stored position is not `before`.
