@@ -82,7 +82,7 @@ class KafkaEventLog:
         try:
             with self._consumers.lend(topic_partition) as consumer:
                 end = consumer.end_offsets([topic_partition])[topic_partition]
-                        if first >= end or limit < 1:
+                if first >= end or limit < 1:
                     return []
                 if consumer.assignment() != {topic_partition}:
                     consumer.assign([topic_partition])

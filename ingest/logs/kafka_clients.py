@@ -112,7 +112,7 @@ class Gate:
 class Consumers:
     """At most `CONSUMERS_MAX` consumers without a group, each for one reader at a time.
 
-    A reader gets, if it is free, the consumer that read the same partition last: what that fetched ahead is still there.
+    A reader gets, if it is free, the consumer that read its partition last: what that fetched ahead is still there.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import kafka
@@ -17,9 +17,18 @@ from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ids import PARTITIONS
 
-SEGMENT_MS = DAY_S * 1_000  # whole segments are deleted: facts stay a day longer than the retention at most
+DAY_MS = DAY_S * 1_000
+SEGMENT_MS = DAY_MS  # whole segments are deleted: facts stay a day longer than the retention at most
 COMPACTION_LAG_MS_MAX = 3_600_000  # what was erased is gone from the disks of Kafka within about an hour
 REPLICATION_SAFE = 3  # with two copies in sync for an acknowledgement, one broker may fail at any time
+
+
+class TopicProblem(msgspec.Struct, frozen=True):
+    """What is wrong with a topic, and what to do; `fatal` if it cannot be used like that."""
+
+    topic: str
+    fatal: bool
+    message: str
 
 
 class TopicPlan(msgspec.Struct, frozen=True):
@@ -35,13 +44,21 @@ class TopicPlan(msgspec.Struct, frozen=True):
         """Whether only the last record of each key is kept, for ever."""
         return self.options["cleanup.policy"] == "compact"
 
+    def unusable(self, message: str) -> TopicProblem:
+        """A problem with which nothing can be written, or much would be lost."""
+        return TopicProblem(self.name, True, f"topic {self.name} {message}")
 
-class TopicProblem(msgspec.Struct, frozen=True):
-    """What is wrong with a topic, and what to do; `fatal` if it cannot be used like that."""
+    def doubtful(self, message: str) -> TopicProblem:
+        """A problem that somebody should know of."""
+        return TopicProblem(self.name, False, f"topic {self.name} {message}")
 
-    topic: str
-    fatal: bool
-    message: str
+
+class _Found(msgspec.Struct, frozen=True):
+    """A topic as it is; `options` has every one, also those that nobody set."""
+
+    options: Mapping[str, str]
+    partitions: int
+    replication: int
 
 
 def topic_plans(settings: KafkaSettings) -> tuple[TopicPlan, ...]:
@@ -53,7 +70,7 @@ def topic_plans(settings: KafkaSettings) -> tuple[TopicPlan, ...]:
     }
     events = durable | {
         "cleanup.policy": "delete",
-        "retention.ms": str(settings.retention_days * DAY_S * 1_000),
+        "retention.ms": str(settings.retention_days * DAY_MS),
         "retention.bytes": "-1",
         "segment.ms": str(SEGMENT_MS),
         "message.timestamp.type": "LogAppendTime",  # retention counts from then, whatever a clock of ours said
@@ -63,7 +80,7 @@ def topic_plans(settings: KafkaSettings) -> tuple[TopicPlan, ...]:
         "max.compaction.lag.ms": str(COMPACTION_LAG_MS_MAX),
         "min.cleanable.dirty.ratio": "0.01",
         "segment.ms": str(COMPACTION_LAG_MS_MAX),
-        "delete.retention.ms": str(DAY_S * 1_000),
+        "delete.retention.ms": str(DAY_MS),
     }
     return (
         TopicPlan(settings.events_topic, PARTITIONS, settings.replication, events),
@@ -136,83 +153,76 @@ def _create_missing(admin: Any, plans: Sequence[TopicPlan]) -> None:
 def _problems(admin: Any, plans: Sequence[TopicPlan]) -> list[TopicProblem]:
     names = set(admin.list_topics())
     there = [plan for plan in plans if plan.name in names]
-    problems = [
-        TopicProblem(plan.name, True, f"topic {plan.name} does not exist") for plan in plans if plan.name not in names
-    ]
+    problems = [plan.unusable("does not exist") for plan in plans if plan.name not in names]
     if not there:
         return problems
     described = {each["name"]: each["partitions"] for each in admin.describe_topics([plan.name for plan in there])}
     resources = [ConfigResource(ConfigResourceType.TOPIC, plan.name) for plan in there]
     configured = admin.describe_configs(resources, config_filter="all")["topic"]
     for plan in there:
-        options = {name: option["value"] for name, option in configured[plan.name].items()}
-        replication = min(len(partition["replica_nodes"]) for partition in described[plan.name])
-        for check in (_check_partitions, _check_policy, _check_durability, _check_retention):
-            problems += [
-                TopicProblem(plan.name, fatal, f"topic {plan.name} {message}")
-                for fatal, message in check(plan, options, len(described[plan.name]), replication)
-            ]
+        found = _Found(
+            options={name: option["value"] for name, option in configured[plan.name].items()},
+            partitions=len(described[plan.name]),
+            replication=min(len(partition["replica_nodes"]) for partition in described[plan.name]),
+        )
+        problems += [problem for check in _CHECKS for problem in check(plan, found)]
     return problems
 
 
-_Found = Iterator[tuple[bool, str]]
-_Check = Callable[[TopicPlan, Mapping[str, str], int, int], _Found]
-
-
-def _check_partitions(plan: TopicPlan, options: Mapping[str, str], partitions: int, replication: int) -> _Found:
-    if partitions != plan.partitions and not plan.compacted:
-        yield (
-            True,
-            f"has {partitions} partitions; facts are spread over {plan.partitions}. The number cannot be changed "
-            f"afterwards: delete the topic if it is empty, or use another kafka.prefix",
+def _check_partitions(plan: TopicPlan, found: _Found) -> Iterator[TopicProblem]:
+    if found.partitions != plan.partitions and not plan.compacted:
+        yield plan.unusable(
+            f"has {found.partitions} partitions; facts are spread over {plan.partitions}. The number cannot be changed "
+            "afterwards: delete the topic if it is empty, or use another kafka.prefix"
         )
 
 
-def _check_policy(plan: TopicPlan, options: Mapping[str, str], partitions: int, replication: int) -> _Found:
-    wanted, policy = plan.options["cleanup.policy"], options["cleanup.policy"]
+def _check_policy(plan: TopicPlan, found: _Found) -> Iterator[TopicProblem]:
+    wanted, policy = plan.options["cleanup.policy"], found.options["cleanup.policy"]
     if policy == wanted:
         return
-    lost = "would lose all but the newest fact of each customer" if "compact" in policy else "would lose its records"
-    if plan.compacted:
-        lost = "would lose what is older than its retention"
-    yield True, f"has cleanup.policy={policy} and {lost}: set cleanup.policy={wanted}"
+    lost = "what is older than its retention" if plan.compacted else "all but the newest fact of each customer"
+    yield plan.unusable(f"has cleanup.policy={policy} and would lose {lost}: set cleanup.policy={wanted}")
 
 
-def _check_durability(plan: TopicPlan, options: Mapping[str, str], partitions: int, replication: int) -> _Found:
-    in_sync = int(options["min.insync.replicas"])
+def _check_durability(plan: TopicPlan, found: _Found) -> Iterator[TopicProblem]:
+    in_sync, replication = int(found.options["min.insync.replicas"]), found.replication
     if in_sync > replication:
-        yield (
-            True,
+        yield plan.unusable(
             f"has {replication} replicas and min.insync.replicas={in_sync}: every write is refused; "
-            f"set min.insync.replicas={min(2, replication)}",
+            f"set min.insync.replicas={min(2, replication)}"
         )
-    if replication == 1:
-        yield False, "has one replica: a broker that loses its disk loses acknowledged facts; three replicas are safe"
+    elif replication == 1:
+        yield plan.doubtful(
+            "has one replica: a broker that loses its disk loses acknowledged facts; three replicas are safe"
+        )
     elif replication < plan.replication:
-        yield False, f"has {replication} replicas, fewer than kafka.replication = {plan.replication}"
-    elif in_sync < 2:
-        yield (
-            False,
-            f"has {replication} replicas, but min.insync.replicas={in_sync}: an acknowledged fact may be on one broker "
-            "only; set min.insync.replicas=2",
+        yield plan.doubtful(f"has {replication} replicas, fewer than kafka.replication = {plan.replication}")
+    elif in_sync == 1:
+        yield plan.doubtful(
+            f"has {replication} replicas, but min.insync.replicas=1: an acknowledged fact may be on one broker only; "
+            "set min.insync.replicas=2"
         )
-    if options["unclean.leader.election.enable"] == "true":
-        yield False, "has unclean.leader.election.enable=true: acknowledged facts may be lost when a broker fails"
+    if found.options["unclean.leader.election.enable"] == "true":
+        yield plan.doubtful(
+            "has unclean.leader.election.enable=true: acknowledged facts may be lost when a broker fails"
+        )
 
 
-def _check_retention(plan: TopicPlan, options: Mapping[str, str], partitions: int, replication: int) -> _Found:
+def _check_retention(plan: TopicPlan, found: _Found) -> Iterator[TopicProblem]:
     if plan.compacted:
         return
-    wanted, kept = int(plan.options["retention.ms"]), int(options["retention.ms"])
+    wanted, kept = int(plan.options["retention.ms"]), int(found.options["retention.ms"])
     if 0 <= kept < wanted:
-        yield (
-            False,
-            f"keeps facts for {kept / 1_000 / DAY_S:g} days, less than kafka.retention_days = "
-            f"{wanted / 1_000 / DAY_S:g}: an archive or a projector that is behind by more has lost them",
+        yield plan.doubtful(
+            f"keeps facts for {kept / DAY_MS:g} days, less than kafka.retention_days = {wanted / DAY_MS:g}: "
+            "an archive or a projector that is behind by more has lost them"
         )
-    if int(options["retention.bytes"]) >= 0:
-        yield (
-            False,
-            f"has retention.bytes={options['retention.bytes']}: a busy day may delete facts before kafka.retention_days "
-            "are over; set retention.bytes=-1",
+    if int(found.options["retention.bytes"]) >= 0:
+        yield plan.doubtful(
+            f"has retention.bytes={found.options['retention.bytes']}: a busy day may delete facts before "
+            "kafka.retention_days are over; set retention.bytes=-1"
         )
+
+
+_CHECKS = (_check_partitions, _check_policy, _check_durability, _check_retention)
