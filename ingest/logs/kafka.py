@@ -213,9 +213,8 @@ class KafkaEventLog:
         refused: DangolError | None = None
         try:
             for record in records:
-                futures.append(
-                    producer.send(self._topic, record.value, record.key, record.headers, partition=record.partition)
-                )
+                to = {"partition": record.partition}
+                futures.append(producer.send(self._topic, record.value, record.key, record.headers, **to))
         except ValueError as error:  # the producer's word for a partition that does not exist
             refused = ConfigurationError(f"topic {self._topic} is not as it must be: {error}")
         except errors.KafkaError as error:

@@ -22,6 +22,7 @@ DELIVERY_MS_MAX = 5_000  # repeated requests and all; then the producer gives a 
 CONNECT_MS_MAX = 3_000
 RETRY_S = 1.0  # after a connection failed, others are told so for so long, rather than to wait as well
 CLOSE_S_MAX = 6.0
+FETCH_WAIT_MS_MAX = 2  # a broker answers a connection in order: while a fetch waits for more, nothing else is told
 CONSUMERS_MAX = 4  # reads at the same time; each consumer is a socket, a thread and some megabytes
 READ_S_MAX = 10.0
 
@@ -195,6 +196,7 @@ def new_consumer(settings: KafkaSettings) -> Any:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",
+        fetch_max_wait_ms=FETCH_WAIT_MS_MAX,
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )

@@ -70,18 +70,22 @@ class RedisClaims:
         """Ask for each claim whether its fact may be written: its place if it was, `MINE`, or `PENDING` with another.
 
         A claim that runs out while its fact is written is taken over by whoever asks next. A claim given twice is
-        `MINE` once. Cost: two commands for each.
+        `MINE` once. Cost: two commands for each; a second round trip if some were settled before.
         """
         results = self._each(claims, self._ask_to_take, 2)
-        return [self._taken(claim, *results[at * 2 : at * 2 + 2]) for at, claim in enumerate(claims)]
+        taken = [self._taken(claim, *results[at * 2 : at * 2 + 2]) for at, claim in enumerate(claims)]
+        settled = [claim for claim, answer in zip(claims, taken, strict=True) if isinstance(answer, int)]
+        if settled:
+            self.release(settled)
+        return taken
 
     def settle(self, places: Sequence[tuple[Claim, int]]) -> list[int]:
         """The place that counts for each claim: the given one, unless another was settled first.
 
         The same claim at the same place may be settled again; a claim given twice is settled in the order given.
-        Cost: one command for each, and a round trip for each claim that had run out.
+        Cost: two commands for each, and a round trip for each claim that had run out.
         """
-        values = self._each(places, self._ask_to_settle, 1)
+        values = self._each(places, self._ask_to_settle, 2)[::2]
         return [self._counting(*asked, before) for asked, before in zip(places, values, strict=True)]
 
     def release(self, claims: Sequence[Claim]) -> None:
@@ -122,6 +126,7 @@ class RedisClaims:
         claim, place = asked
         seconds = None if claim.day is None else SETTLED_S_MAX
         pipeline.set(self._settled_key(claim), _written(claim, place), nx=True, get=True, ex=seconds)
+        pipeline.delete(self._pending_key(claim))
 
     def _counting(self, claim: Claim, place: int, before: bytes | None) -> int:
         while before is not None:
