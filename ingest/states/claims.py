@@ -83,10 +83,14 @@ class RedisClaims:
         """The place that counts for each claim: the given one, unless another was settled first.
 
         The same claim at the same place may be settled again; a claim given twice is settled in the order given.
-        Cost: two commands for each, and a round trip for each claim that had run out.
+        Cost: two commands for each; a further round trip for claims given twice, and for each that had run out.
         """
-        values = self._each(places, self._ask_to_settle, 2)[::2]
-        return [self._counting(*asked, before) for asked, before in zip(places, values, strict=True)]
+        counting = [place for _, place in places]
+        for at_once in _rounds(places):
+            asked = [places[at] for at in at_once]
+            for at, before in zip(at_once, self._each(asked, self._ask_to_settle, 2)[::2], strict=True):
+                counting[at] = self._counting(*places[at], before)
+        return counting
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Let others take claims whose facts were not written. Settled ones stay."""
@@ -175,6 +179,17 @@ def translated() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise Unavailable(f"Redis did not keep a claim: {error}") from error
+
+
+def _rounds(places: Sequence[tuple[Claim, int]]) -> Iterator[list[int]]:
+    """Which to settle at the same time: all, but of the same id one after another."""
+    left = list(range(len(places)))
+    while left:
+        first: dict[bytes, int] = {}
+        for at in left:
+            first.setdefault(places[at][0].id, at)
+        yield list(first.values())
+        left = [at for at in left if first[places[at][0].id] != at]
 
 
 def _written(claim: Claim, place: int) -> bytes:

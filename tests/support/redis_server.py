@@ -16,19 +16,30 @@ START_S, STOP_S = 30.0, 15.0
 
 
 class RedisServer:
-    """A server with its data in a folder, each write on disk before it is answered."""
+    """A server with its data in a folder, each write on disk before it is answered; perhaps as a cluster of one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cluster: bool = False) -> None:
         if shutil.which("redis-server") is None:
             raise NotToBeHad("Redis needs redis-server, which is not on this machine")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, free_port()
+        self._clustered = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())] if cluster else []
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        settings = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        settings = [
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            *self._clustered,
+        ]
         command = ["redis-server", "--port", str(self.port), "--dir", str(self.folder), *settings]
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
@@ -55,6 +66,12 @@ class RedisServer:
     def _answers(self) -> bool:
         try:
             with redis.Redis.from_url(self.url) as client:
-                return bool(client.ping())
+                return bool(client.ping()) and (not self._clustered or self._has_all_slots(client))
         except redis.RedisError:
             return False
+
+    def _has_all_slots(self, client: redis.Redis) -> bool:
+        told = client.execute_command("CLUSTER", "INFO")
+        if b"cluster_slots_assigned:0" in told:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        return b"cluster_state:ok" in told
