@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from serving.configuration import Role
 from serving.engine import Engine
 from serving.express import ExpressLane, shared_with
 from serving.problems import register_problems
@@ -33,25 +34,27 @@ class _Application(Flask):
         return func
 
 
-def create_app(engine: Engine) -> Flask:
-    """The application over an engine that is open; it owns nothing and closes nothing."""
+def create_app(engine: Engine, role: Role = "all") -> Flask:
+    """The application over an engine that is open; it owns nothing and closes nothing.
+
+    Args:
+        role: `collect` takes events and products, `recommend` answers about them; `all` does both.
+    """
     app = _Application(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX + 1  # a body sent in chunks is cut there, and seen to be too long
     app.url_map.strict_slashes = False
     register_problems(app)
-    for blueprint in (
-        recommendations_blueprint(engine),
-        collect_blueprint(engine),
-        products_blueprint(engine),
-        customers_blueprint(engine),
-        health_blueprint(engine),
-        interface_blueprint(engine),
-    ):
-        app.register_blueprint(blueprint)
-    if engine.configuration.serving.demo_store:
+    collecting = (collect_blueprint, products_blueprint)
+    answering = (recommendations_blueprint, customers_blueprint)
+    parts = {"all": (*collecting, *answering), "collect": collecting, "recommend": answering}[role]
+    for blueprint in (*parts, health_blueprint, interface_blueprint):
+        app.register_blueprint(blueprint(engine))
+    if role == "all" and engine.configuration.serving.demo_store:
         app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue)))
     _measure(app, engine)
     _allow_origins(app, engine)
+    if role == "collect":
+        return app
     app.wsgi_app = ExpressLane(engine, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way to wrap an application
     return app
 

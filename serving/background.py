@@ -15,11 +15,14 @@ from ingest.vocabulary.errors import DangolError
 from ingest.vocabulary.ids import FROM_THE_START
 
 if TYPE_CHECKING:
+    from serving.configuration import Role
     from serving.engine import Engine
 
 GARBAGE_OBJECTS = 20_000  # new objects between two young collections; a row makes some hundreds
 SWITCH_S = 0.001
 POLL_S = 0.2  # how soon a snapshot or another process's facts are noticed
+FOLLOW_S = 0.03  # the same for facts where all of them come from other processes
+AWAY_S = 1.0  # between attempts where something did not answer
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +53,12 @@ class Loop:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
+        pause_s = self._every_s
+        while not self._stop.wait(pause_s):
+            pause_s = max(self._every_s, AWAY_S)
             try:
                 self._step()
+                pause_s = self._every_s
             except DangolError as error:
                 _log.warning("a background step failed and will be tried again", step=self._name, reason=error.message)
             except Exception:  # noqa: BLE001 - logged with its trace, and the loop must live on
@@ -104,25 +110,32 @@ class TrainingProcess:
 class Worker:
     """A server's worker process: the engine and what runs beside the answers."""
 
-    def __init__(self, engine: Engine, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, engine: Engine, role: Role, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start what runs beside.
 
         Args:
+            role: what the process answers; one that only collects has nothing to follow.
             arguments, environment: those of the command that trains.
         """
         self._engine = engine
         self._training = TrainingProcess(arguments, environment, engine.metrics.training_failures.inc)
-        every_minutes = engine.configuration.training.every_minutes
+        self._loops: list[Loop] = []
+        if role != "collect":
+            self._answer(engine)
+        answer_before_tidying()
+
+    def _answer(self, engine: Engine) -> None:
         engine.answers.moment.refresh()
+        follow_s = FOLLOW_S if engine.is_distributed else POLL_S
         self._loops = [
-            Loop("follow", engine.projector.catch_up, every_s=POLL_S),
+            Loop("follow", engine.projector.catch_up, every_s=follow_s),
             Loop("refresh", self._refresh, every_s=POLL_S),
         ]
-        if every_minutes:
+        every_minutes = engine.configuration.training.every_minutes
+        if every_minutes and not engine.is_distributed:
             if engine.answers.moment.publication is None:
                 self._train()
             self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
-        answer_before_tidying()
 
     def close(self) -> None:
         """Stop what runs beside, write what is queued."""

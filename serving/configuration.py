@@ -7,7 +7,7 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,8 @@ from ingest.vocabulary.errors import ConfigurationError
 from personalization.page.placements import Placement, read_placements
 from recommender.configuration import TrainingConfiguration
 from serving.folder import CONFIGURATION_FILE, make_folder
+
+Role = Literal["all", "collect", "recommend"]  # what a process that serves does for others
 
 
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

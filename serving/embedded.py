@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.dead_letters import DeadLetter
 from ingest.embedded import SqliteFile
 from ingest.folding.embedded import EmbeddedProjector
 from ingest.folding.fold import Poison
+from ingest.folding.repeats import EVERY_FACT
 from ingest.folding.replay import rebuild
 from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
 from ingest.ledgers.sqlite import LEDGER_SCHEMA, SqliteImportLedger
@@ -17,9 +17,9 @@ from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.clock import Clock, epoch_ms
-from ingest.vocabulary.codec import encode_event
 from ingest.vocabulary.ports import AnyProjection
 from serving.engine import Backend
+from serving.unfolded import letters_of
 
 FILE_VERSION = 1
 MAIN_FILE = "dangol.sqlite3"
@@ -49,18 +49,15 @@ def embedded_backend(folder: Path, projections: Sequence[AnyProjection], clock: 
     file.before_group.append(projector.begin)
     file.before_commit.append(projector.fold_within)
     file.after_group.append(projector.finish)
-    return Backend(log, store, keyring, dead_letters, SqliteImportLedger(file), projector, file.checkpoint, close)
-
-
-def letters_of(poison: Sequence[Poison]) -> list[DeadLetter]:
-    """What could not be folded, as letters."""
-    return [
-        DeadLetter(
-            source=f"fold:{each.projection}",
-            code="unfoldable",
-            detail=each.reason,
-            place=f"partition {each.recorded.position.partition}, offset {each.recorded.position.offset}",
-            payload=encode_event(each.recorded.event).hex(),
-        )
-        for each in poison
-    ]
+    return Backend(
+        log=log,
+        store=store,
+        keyring=keyring,
+        dead_letters=dead_letters,
+        ledger=SqliteImportLedger(file),
+        states=projector,
+        repeats=EVERY_FACT,
+        start_over=store.clear,
+        purge=file.checkpoint,
+        close=close,
+    )

@@ -6,6 +6,7 @@ load than they take.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,14 +19,14 @@ from ingest.dead_letters import DeadLetters
 from ingest.erasure import Erasure, Forgotten
 from ingest.folding.fold import read_batches
 from ingest.folding.followers import FoldedStates
+from ingest.folding.repeats import Repeats
 from ingest.folding.replay import Progress, Replayed, rebuild
 from ingest.folding.replay import verify as compare
 from ingest.importer import ImportTargets
 from ingest.ledger import ImportLedger
 from ingest.privacy import Keyring
-from ingest.states.sqlite import SqliteStateStore
 from ingest.vocabulary.clock import Clock
-from ingest.vocabulary.errors import DangolError
+from ingest.vocabulary.errors import ConfigurationError, DangolError
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, CustomerId, Subject
 from ingest.vocabulary.ports import AnyProjection, EventLog
@@ -39,6 +40,9 @@ from serving.metrics import Metrics
 from serving.people import People
 
 if TYPE_CHECKING:
+    from ingest.folding.group import GroupProjector
+    from ingest.states.redis import RedisStateStore
+    from ingest.states.sqlite import SqliteStateStore
     from recommender.training import Trained
     from serving.answers import Answers
     from serving.recommendations import Recommendations
@@ -49,18 +53,24 @@ class Backend(NamedTuple):
 
     Attributes:
         states: the folded states as answers read them.
+        repeats: tells which facts of the log count.
+        start_over: forgets every state, for a replay from zero.
         purge: leaves no byte of what was erased in places that are only emptied later.
         close: writes what is queued and lets go.
+        project: a projector of the group that folds; None where folding is part of appending, in one process.
     """
 
     log: EventLog
-    store: SqliteStateStore
+    store: SqliteStateStore | RedisStateStore
     keyring: Keyring
     dead_letters: DeadLetters
     ledger: ImportLedger
     states: FoldedStates
+    repeats: Repeats
+    start_over: Callable[[], None]
     purge: Callable[[], None]
     close: Callable[[], None]
+    project: Callable[[], GroupProjector] | None = None
 
 
 class Engine:
@@ -134,7 +144,8 @@ class Engine:
     def batches(self, cut: Sequence[int]) -> Iterator[list[Recorded]]:
         """The facts up to a cut, partition by partition."""
         for partition, upto in enumerate(cut):
-            yield from read_batches(self.log, partition, after=-1, upto=upto)
+            for batch in read_batches(self.log, partition, after=-1, upto=upto):
+                yield list(self._backend.repeats.without(batch))
 
     def events(self, cut: Sequence[int], until: datetime | None) -> Iterator[Event]:
         """The facts up to a cut; only what was known at `until`, if that is given."""
@@ -207,11 +218,27 @@ class Engine:
 
     def replay(self, *, verify: bool, progress: Progress) -> Replayed:
         """Rebuild every state, or compare them with what the log comes to."""
+        repeats = self._backend.repeats
         if verify:
-            return compare(self.log, self.store, self.projections, needed=self.is_needed, progress=progress)
-        lock = server_lock(self.folder)
-        try:
-            self.store.clear()
-            return rebuild(self.log, self.store, self.projections, progress)
-        finally:
-            lock.release()
+            needed = self.is_needed
+            return compare(self.log, self.store, self.projections, needed=needed, progress=progress, repeats=repeats)
+        with contextlib.ExitStack() as held:
+            if self._backend.project is None:
+                held.callback(server_lock(self.folder).release)
+            self._backend.start_over()
+            return rebuild(self.log, self.store, self.projections, progress, repeats)
+
+    def projector_of_the_group(self) -> GroupProjector:
+        """One more projector.
+
+        Raises:
+            ConfigurationError: in this deployment, folding is part of appending.
+        """
+        if self._backend.project is None:
+            raise ConfigurationError("without [distributed] in dangol.toml the server folds by itself: `dangol serve`")
+        return self._backend.project()
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether others collect, fold, train and answer beside this process."""
+        return self._backend.project is not None

@@ -1,7 +1,8 @@
-"""`dangol serve`: granian in front of the application, one worker process with several threads."""
+"""`dangol serve`: granian in front of the application, in worker processes with several threads each."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import resource
 import socket
@@ -15,7 +16,7 @@ from granian.log import LogLevels
 
 from ingest.vocabulary.errors import ConfigurationError
 from serving.access import AccessKeys, is_loopback
-from serving.configuration import Serving, load_configuration
+from serving.configuration import Role, Serving, load_configuration
 from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
 from serving.wiring import open_engine, tell_workers
 
@@ -26,7 +27,9 @@ FILES_MIN = 4_096  # a connection is an open file, and the usual limit is as low
 WORKER_KILL_S = 20  # what a worker may take to write its queues when it is told to stop
 
 
-def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int) -> None:
+def serve(
+    folder: Path, configuration_path: Path | None, *, host: str, port: int, role: Role = "all", workers: int = 1
+) -> None:
     """Serve until told to stop.
 
     Raises:
@@ -41,17 +44,21 @@ def serve(folder: Path, configuration_path: Path | None, *, host: str, port: int
             f"no API keys are configured, so {host} would let anybody in: make one with `dangol keys create --secret`, "
             "or listen on 127.0.0.1"
         )
-    lock = server_lock(folder)
-    try:
+    if configuration.distributed is None and (workers > 1 or role != "all"):
+        raise ConfigurationError(
+            "several processes, or a role for each, need the distributed deployment (Kafka and Redis): set [distributed]"
+            " in dangol.toml; without it one process with several threads does everything"
+        )
+    with contextlib.ExitStack() as held:
+        if configuration.distributed is None:
+            held.callback(server_lock(folder).release)
         with open_engine(folder, configuration_path):
             pass  # what a worker could only log with its trace, such as a newer version, is said here in one line
         _require_free(host, port)
-        tell_workers(folder, configuration_path)
-        server = http_server(APPLICATION, configuration.serving, host=host, port=port)
+        tell_workers(folder, configuration_path, role)
+        server = http_server(APPLICATION, configuration.serving, host=host, port=port, workers=workers)
         click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
         server.serve()
-    finally:
-        lock.release()
 
 
 def _require_free(host: str, port: int) -> None:
@@ -74,8 +81,8 @@ class HttpServer(Protocol):
         ...
 
 
-def http_server(application: str, serving: Serving, *, host: str, port: int) -> HttpServer:
-    """The HTTP server in front of an application factory: one worker process, so many threads as are configured."""
+def http_server(application: str, serving: Serving, *, host: str, port: int, workers: int = 1) -> HttpServer:
+    """The HTTP server in front of an application factory: worker processes with as many threads as are configured."""
     _allow_open_files()
     server: HttpServer = Granian(
         application,
@@ -83,7 +90,7 @@ def http_server(application: str, serving: Serving, *, host: str, port: int) -> 
         address=host,
         port=port,
         interface=Interfaces.WSGI,
-        workers=1,
+        workers=workers,
         blocking_threads=serving.threads,
         backlog=BACKLOG,
         backpressure=CONNECTIONS_MAX,

@@ -11,14 +11,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote, urlsplit
+
+import msgspec
 
 from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
-from serving.configuration import Configuration, load_configuration
+from serving.configuration import Configuration, Distributed, Role, load_configuration
 from serving.embedded import embedded_backend
 from serving.engine import Engine
 from serving.folder import CONFIGURATION_FILE, make_folder, require_folder
@@ -26,9 +29,14 @@ from serving.folder import CONFIGURATION_FILE, make_folder, require_folder
 if TYPE_CHECKING:
     from flask import Flask
 
+    from serving.distributed import Addresses
+
 
 FOLDER_VARIABLE = "DANGOL_DATA"
 CONFIGURATION_VARIABLE = "DANGOL_CONFIG"
+ROLE_VARIABLE = "DANGOL_ROLE"
+KAFKA_VARIABLE, KAFKA_PASSWORD_VARIABLE = "DANGOL_KAFKA", "DANGOL_KAFKA_PASSWORD"
+REDIS_VARIABLE, REDIS_PASSWORD_VARIABLE = "DANGOL_REDIS", "DANGOL_REDIS_PASSWORD"
 
 # One BLAS thread and one kernel: the same log must give the same bytes whatever the machine has.
 DETERMINISTIC_ENVIRONMENT = {
@@ -60,7 +68,31 @@ def open_engine(folder: Path, configuration_path: Path | None, *, create: bool =
 
 def _engine(folder: Path, configuration: Configuration) -> Engine:
     projections, clock = (CatalogueProjection(), ProfileProjection(), TailProjection()), SystemClock()
-    return Engine(folder, configuration, clock, projections, embedded_backend(folder, projections, clock))
+    if configuration.distributed is None:
+        return Engine(folder, configuration, clock, projections, embedded_backend(folder, projections, clock))
+    from serving.distributed import distributed_backend
+
+    addresses = _addresses(configuration.distributed)
+    return Engine(folder, configuration, clock, projections, distributed_backend(addresses, projections, clock))
+
+
+def _addresses(distributed: Distributed) -> Addresses:
+    """Where Kafka and Redis are: the environment goes before what is written, and has the secrets."""
+    from serving.distributed import Addresses
+
+    settings = msgspec.structs.replace(distributed, kafka=os.environ.get(KAFKA_VARIABLE) or distributed.kafka)
+    password = os.environ.get(KAFKA_PASSWORD_VARIABLE)
+    if password:
+        security = msgspec.structs.replace(settings.security, sasl_password=password)
+        settings = msgspec.structs.replace(settings, security=security)
+    redis_url = os.environ.get(REDIS_VARIABLE) or distributed.redis
+    password = os.environ.get(REDIS_PASSWORD_VARIABLE)
+    if password:
+        address = urlsplit(redis_url)
+        user = address.username or ""
+        place = address.netloc.rpartition("@")[2]
+        redis_url = address._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+    return Addresses(settings.kafka_settings, redis_url)
 
 
 def open_keys(folder: Path) -> tuple[AccessKeys, Clock]:
@@ -75,9 +107,9 @@ def with_deterministic_arithmetic() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "serving", *sys.argv[1:]])  # noqa: S606 - ourselves
 
 
-def tell_workers(folder: Path, configuration_path: Path | None) -> None:
-    """Leave word for the worker process, which is started with nothing but this environment."""
-    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+def tell_workers(folder: Path, configuration_path: Path | None, role: Role) -> None:
+    """Leave word for the worker processes, which are started with nothing but this environment."""
+    os.environ[FOLDER_VARIABLE], os.environ[ROLE_VARIABLE] = str(folder.resolve()), role
     os.environ.pop(CONFIGURATION_VARIABLE, None)
     if configuration_path is not None:
         os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
@@ -94,9 +126,10 @@ def served_application() -> Flask:
     path = Path(written) if written else folder / CONFIGURATION_FILE
     engine = _engine(folder, load_configuration(path, required=written is not None))
     arguments = ["--data", str(folder), *(["--config", written] if written else [])]
-    worker = Worker(engine, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
+    role = cast(Role, os.environ.get(ROLE_VARIABLE, "all"))
+    worker = Worker(engine, role, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
     multiprocessing.util.Finalize(None, worker.close, exitpriority=100)
-    return create_app(engine)
+    return create_app(engine, role)
 
 
 def _die_with_the_parent() -> None:

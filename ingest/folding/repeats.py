@@ -63,6 +63,9 @@ class EveryFact:
         return batch
 
 
+EVERY_FACT = EveryFact()
+
+
 def _is_claimed(recorded: Recorded) -> bool:
     """Whether a fact was appended once; shown lists have an id of our own making and nobody sends them again."""
     return not isinstance(recorded.event, RankingShown)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ingest.folding.fold import BATCH_MAX, Place, encode_states, fold, read_batches
+from ingest.folding.repeats import EVERY_FACT, Repeats
 from ingest.vocabulary.errors import PositionConflict
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
@@ -31,6 +32,7 @@ def rebuild(
     store: StateStore,
     projections: Sequence[AnyProjection],
     progress: Progress = lambda _: None,
+    repeats: Repeats = EVERY_FACT,
 ) -> Replayed:
     """Fold whatever the states lack, a batch and its position in one transaction; what follows from facts is there.
 
@@ -39,7 +41,7 @@ def rebuild(
     facts = states = unfoldable = 0
     for partition in range(PARTITIONS):
         for batch in _unfolded(log, store, partition):
-            result = fold(projections, batch, store.load)
+            result = fold(projections, repeats.without(batch), store.load)
             changes = encode_states(projections, result.states)
             after = batch[-1].position.offset
             with contextlib.suppress(PositionConflict):  # another process has folded it: go on behind that
@@ -63,6 +65,7 @@ def verify(
     *,
     needed: Callable[[str, str], bool] = lambda _, __: True,
     progress: Progress = lambda _: None,
+    repeats: Repeats = EVERY_FACT,
 ) -> Replayed:
     """Fold the log again in memory, up to where the states are, and compare byte for byte.
 
@@ -70,6 +73,7 @@ def verify(
         log, store, projections: what to compare.
         needed: whether a state (projection, key) must still be there; some are dropped when nothing reads them.
         progress: told how many facts were read.
+        repeats: tells which facts count.
     """
     states: dict[Place, Any] = {}
     facts = unfoldable = 0
@@ -79,7 +83,7 @@ def verify(
 
     for partition, upto in enumerate(store.positions()):
         for batch in read_batches(log, partition, after=-1, upto=upto):
-            result = fold(projections, batch, nothing, states.get)
+            result = fold(projections, repeats.without(batch), nothing, states.get)
             states.update(result.states)
             facts, unfoldable = facts + len(batch), unfoldable + len(result.poison)
             progress(len(batch))

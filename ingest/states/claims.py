@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import redis
 
 from ingest.logs.claim_ids import CLAIM_DAYS_MAX, Claim
+from ingest.states.redis_connection import RedisClient
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import Corrupt, Unavailable
 
@@ -60,7 +61,7 @@ class RedisClaims:
         Unavailable: Redis did not answer, from every method; what was asked for may have happened.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str) -> None:
+    def __init__(self, client: RedisClient, prefix: str) -> None:
         assert "{" not in prefix, "a prefix with a brace would bring all claims into one slot"
         self._client = client
         self._settled = f"{prefix}:c:".encode()

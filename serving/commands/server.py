@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from serving.commands.options import Options, command
 
-WORKERS_HINT = (
-    "more than one worker needs the distributed deployment (Kafka and Redis); "
-    "the embedded one answers from one process with several threads"
-)
+if TYPE_CHECKING:
+    from serving.configuration import Role
 
 
 def add_commands(main: click.Group) -> None:
@@ -34,14 +34,31 @@ def add_commands(main: click.Group) -> None:
     @command(main, "serve")
     @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
     @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
-    @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-    def serve(options: Options, host: str, port: int, workers: int) -> None:
-        """Answer HTTP, fold what comes in, train on schedule."""
+    @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+    @click.option(
+        "--role",
+        type=click.Choice(["all", "collect", "recommend"]),
+        default="all",
+        show_default=True,
+        help="What this one does, of several beside each other.",
+    )
+    def serve(options: Options, host: str, port: int, workers: int, role: Role) -> None:
+        """Answer HTTP; without [distributed], fold what comes in and train on schedule as well."""
         from serving.server import serve as run
 
-        if workers > 1:
-            raise click.UsageError(WORKERS_HINT)
-        run(options.folder, options.configuration, host=host, port=port)
+        run(options.folder, options.configuration, host=host, port=port, role=role, workers=workers)
+
+    @command(main, "project")
+    def project(options: Options) -> None:
+        """Fold what comes into the log, as one of the group of projectors, until told to stop."""
+        from serving.wiring import open_engine
+
+        with open_engine(options.folder, options.configuration) as engine:
+            projector = engine.projector_of_the_group()
+            for told in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(told, lambda *_: projector.stop())
+            click.echo("dangol: folding (Ctrl-C stops)", err=True)
+            projector.run()
 
     @command(main, "demo")
     @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)

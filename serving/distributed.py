@@ -1,0 +1,123 @@
+"""The distributed deployment: facts in Kafka, what follows from them in Redis, any number of processes of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import structlog
+from ingest.keyrings.kafka import KafkaKeyring
+from ingest.ledgers.redis import RedisImportLedger
+from ingest.letters.kafka import KafkaDeadLetters
+
+from ingest.dead_letters import DeadLetter, DeadLetters
+from ingest.folding.fold import Poison
+from ingest.folding.group import GroupProjector, Unreadable
+from ingest.folding.repeats import ClaimedFacts
+from ingest.folding.shared import SharedStates
+from ingest.logs.kafka import KafkaEventLog
+from ingest.logs.kafka_group import KafkaMembership
+from ingest.logs.kafka_settings import KafkaSettings
+from ingest.logs.topics import prepare_topics
+from ingest.states.claims import RedisClaims
+from ingest.states.redis import RedisStateStore
+from ingest.states.redis_connection import open_redis
+from ingest.vocabulary.clock import Clock, epoch_ms
+from ingest.vocabulary.errors import ConfigurationError
+from ingest.vocabulary.ports import AnyProjection
+from serving.engine import Backend
+from serving.unfolded import letters_of
+
+ANSWER_TIMEOUT_S = 0.25  # a page view would rather do without a profile than wait longer
+WORK_TIMEOUT_S = 5.0  # a batch of a projector, a scan of the catalogue
+
+_log = structlog.get_logger(__name__)
+
+
+class Addresses(NamedTuple):
+    """Where the parts of the deployment are, secrets included."""
+
+    kafka: KafkaSettings
+    redis_url: str
+
+
+def distributed_backend(addresses: Addresses, projections: Sequence[AnyProjection], clock: Clock) -> Backend:
+    """Reach Kafka and Redis, and make the topics that are not there.
+
+    Raises:
+        ConfigurationError: a topic is not as it must be; the message says which and why.
+        Unavailable: Kafka or Redis does not answer.
+    """
+    settings = addresses.kafka
+    _prepare(settings)
+    client = open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)
+    claims = RedisClaims(client, settings.prefix)
+    log, store = KafkaEventLog(settings, claims), RedisStateStore(client, settings.prefix, projections)
+    keyring = KafkaKeyring(settings, client, settings.prefix)
+    dead_letters = KafkaDeadLetters(settings, keyring)
+    soon = open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)
+    answering = RedisStateStore(soon, settings.prefix, projections)
+    repeats = ClaimedFacts(claims)
+    states = SharedStates(log, answering, projections, repeats)
+
+    def start_over() -> None:
+        store.clear()
+        store.begin_epoch(log.ends)
+
+    def project() -> GroupProjector:
+        def ready(partitions: Collection[int]) -> Sequence[int]:
+            return store.begin_epoch(log.ends, partitions).positions
+
+        def set_aside(poison: Sequence[Poison], unreadable: Sequence[Unreadable]) -> None:
+            _set_aside(dead_letters, [*letters_of(poison), *map(_letter_of, unreadable)], clock)
+
+        return GroupProjector(KafkaMembership(settings), log, store, projections, repeats, set_aside, ready)
+
+    def close() -> None:
+        log.close()
+        keyring.close()
+        dead_letters.close()
+        client.close()
+        soon.close()
+
+    return Backend(
+        log=log,
+        store=store,
+        keyring=keyring,
+        dead_letters=dead_letters,
+        ledger=RedisImportLedger(client, settings.prefix),
+        states=states,
+        repeats=repeats,
+        start_over=start_over,
+        purge=lambda: None,
+        close=close,
+        project=project,
+    )
+
+
+def _prepare(settings: KafkaSettings) -> None:
+    problems = prepare_topics(settings)
+    for problem in problems:
+        if not problem.fatal:
+            _log.warning("a topic could be kept better", topic=problem.topic, problem=problem.message)
+    unusable = [problem.message for problem in problems if problem.fatal]
+    if unusable:
+        raise ConfigurationError("; ".join(unusable))
+
+
+def _letter_of(unreadable: Unreadable) -> DeadLetter:
+    return DeadLetter(
+        source="log",
+        code="unreadable",
+        detail=unreadable.reason,
+        place=f"partition {unreadable.partition}, offset {unreadable.offset}",
+        payload=unreadable.stored.hex(),
+    )
+
+
+def _set_aside(dead_letters: DeadLetters, letters: Sequence[DeadLetter], clock: Clock) -> None:
+    """Keep letters, but not those that a batch left which was then folded again."""
+    there = {source: dead_letters.places(source) for source in {letter.source for letter in letters}}
+    dead_letters.add(
+        [letter for letter in letters if letter.place not in there[letter.source]], at_ms=epoch_ms(clock.now())
+    )
