@@ -46,8 +46,8 @@ def serve(
         )
     if configuration.distributed is None and (workers > 1 or role != "all"):
         raise ConfigurationError(
-            "several processes, or a role for each, need the distributed deployment (Kafka and Redis): set [distributed]"
-            " in dangol.toml; without it one process with several threads does everything"
+            "several processes, or a role for each, need the distributed deployment (Kafka and Redis): set "
+            "[distributed] in dangol.toml; without it one process with several threads does everything"
         )
     with contextlib.ExitStack() as held:
         if configuration.distributed is None:
