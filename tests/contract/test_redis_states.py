@@ -255,8 +255,8 @@ def test_a_replay_into_redis_gives_the_states_of_the_embedded_file(client: Redis
 
 
 def test_a_cluster_keeps_the_keys_of_a_partition_together(tmp_path: Path) -> None:
-    with redis_cluster(tmp_path) as url:
-        client = open_redis(url, timeout_s=5, cluster=True)
+    with redis_cluster(tmp_path) as nodes:
+        client = open_redis(nodes[0].url, timeout_s=5, cluster=True)
         store = RedisStateStore(client, "shop", [TRAIL])
         assert store.begin_epoch(EMPTY).complete
         keys = [f"{partition:02}:{number}" for partition in range(PARTITIONS) for number in range(20)]
