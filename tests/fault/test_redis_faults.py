@@ -19,7 +19,7 @@ from tests.support.projections import NamedPartitions
 from tests.support.redis_server import RedisServer, redis_cluster
 
 TIMEOUT_S = 0.4
-PATIENCE_S = 5 * TIMEOUT_S  # a call connects again once; the rest is a busy machine
+PATIENCE_S = 4 * TIMEOUT_S  # the rest is a busy machine
 LOG_END = 30  # of the one partition that has facts
 
 
