@@ -34,8 +34,8 @@ _NOT_ALLOWED = (AuthenticationError, AuthenticationWrongNumberOfArgsError, Autho
 def open_redis(url: str, *, timeout_s: float, cluster: bool = False) -> RedisClient:
     """A client of a server, or of a cluster that the server belongs to.
 
-    A connection that broke while nobody used it (a server that was restarted) is opened again once, within the call;
-    a call that ran out of time is not repeated.
+    A connection that broke while nobody used it (a server that was restarted) is opened again within the call. A call
+    that failed is not repeated, except once in a cluster, where another server may have taken over.
 
     Args:
         url: `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS.
@@ -49,7 +49,7 @@ def open_redis(url: str, *, timeout_s: float, cluster: bool = False) -> RedisCli
     settings: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(timeout_s, CONNECT_TIMEOUT_S),
-        "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        "retry": Retry(NoBackoff(), int(cluster), supported_errors=(redis.ConnectionError,)),
     }
     try:
         if cluster:

@@ -248,6 +248,18 @@ class CustomerErased(CustomerEvent, frozen=True, kw_only=True):
     """The person is to be forgotten: readers drop the subject, then its key is destroyed."""
 
 
+class VisitorExpired(CustomerEvent, frozen=True, kw_only=True):
+    """A visitor nobody knows was away for too long: what is remembered is dropped, unless they were seen again.
+
+    It is a fact, so that replaying the log drops the same visitors at the same place, whatever the time is then.
+
+    Attributes:
+        last_seen_at: when they were last seen, as far as was known when it was decided.
+    """
+
+    last_seen_at: datetime
+
+
 class ProductUpserted(CatalogueEvent, frozen=True, kw_only=True):
     """The product is now as stated, all of it."""
 
@@ -296,6 +308,7 @@ AnyEvent = (
     | Custom
     | ProfileMerged
     | CustomerErased
+    | VisitorExpired
     | ProductUpserted
     | ProductDeleted
     | PriceChanged

@@ -31,6 +31,7 @@ from ingest.vocabulary.events import (
     ProfileMerged,
     RankingClicked,
     Searched,
+    VisitorExpired,
     WishlistAdded,
     WishlistRemoved,
 )
@@ -72,6 +73,8 @@ def evolve(profile: Profile | None, event: Event) -> Profile | None:
             return None
         case CustomerIdentified():
             after = _identified(before, event.subject, event.known, epoch_ms(event.occurred_at))
+        case VisitorExpired():
+            after = _expired(before, epoch_ms(event.last_seen_at))
         case ProfileMerged():
             after = merged(before, decode_profile(event.profile), event.absorbed)
         case ConsentChanged():
@@ -134,6 +137,16 @@ def _identified(profile: Profile, subject: Subject, known: Subject, at_ms: int) 
         return Profile(merged_into=known)
     first_seen_ms, last_seen_ms, sessions = _seen(profile, at_ms)
     return replace(profile, first_seen_ms=first_seen_ms, last_seen_ms=last_seen_ms, sessions=sessions)
+
+
+def _expired(profile: Profile, last_seen_ms: int) -> Profile:
+    """What outlives a visitor who stayed away: what they refused, and who they turned out to be."""
+    if profile.last_seen_ms is None or profile.last_seen_ms > last_seen_ms:
+        return profile
+    refusals = {purpose: agreed for purpose, agreed in profile.consent.items() if not agreed}
+    if not refusals and profile.merged_into is None:
+        return EMPTY
+    return Profile(consent=refusals, merged_into=profile.merged_into)
 
 
 def _consented(profile: Profile, purposes: Mapping[str, bool]) -> Profile:

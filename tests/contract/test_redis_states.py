@@ -15,7 +15,14 @@ from ingest.folding.replay import rebuild, verify
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import RedisClient, open_redis
 from ingest.vocabulary.errors import ConfigurationError, Corrupt, PositionConflict, StatesLost
-from ingest.vocabulary.events import CustomerErased, CustomerIdentified, Event, OrderCompleted, ProductViewed
+from ingest.vocabulary.events import (
+    CustomerErased,
+    CustomerIdentified,
+    Event,
+    OrderCompleted,
+    ProductViewed,
+    VisitorExpired,
+)
 from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
@@ -109,6 +116,17 @@ def test_an_epoch_in_force_goes_on_whoever_asks(store: RedisStateStore) -> None:
     assert len({standing.epochs for standing in begun}) == 1
     store.commit({("trail", "a"): b"1"}, partition=0, before=-1, after=2)
     assert store.begin_epoch(lambda: (2, *[-1] * 15)).epochs == begun[0].epochs
+    assert store.load("trail", ["a"]) == {"a": b"1"}
+
+
+def test_a_late_beginner_removes_nothing_of_what_a_faster_one_has_made(store: RedisStateStore) -> None:
+    def ends_while_another_is_faster() -> tuple[int, ...]:
+        store.begin_epoch(EMPTY)
+        store.commit({("trail", "a"): b"1"}, partition=0, before=-1, after=2)
+        return (2, *[-1] * 15)
+
+    standing = store.begin_epoch(ends_while_another_is_faster)
+    assert (standing.positions[0], standing.complete) == (2, True)
     assert store.load("trail", ["a"]) == {"a": b"1"}
 
 
@@ -218,7 +236,7 @@ def facts_of_every_kind(count: int) -> list[Event]:
             fact(CustomerIdentified, subject=f"visitor-{number}", known=person),
             product(bought, title=f"Title {number}"),
         ]
-    return [*made, fact(CustomerErased, subject="subject-1")]
+    return [*made, fact(CustomerErased, subject="subject-1"), fact(VisitorExpired, subject="subject-2")]
 
 
 def test_a_replay_into_redis_gives_the_states_of_the_embedded_file(client: RedisClient, prefix: str) -> None:
@@ -237,8 +255,8 @@ def test_a_replay_into_redis_gives_the_states_of_the_embedded_file(client: Redis
 
 
 def test_a_cluster_keeps_the_keys_of_a_partition_together(tmp_path: Path) -> None:
-    with redis_cluster(tmp_path) as url:
-        client = open_redis(url, timeout_s=5, cluster=True)
+    with redis_cluster(tmp_path) as nodes:
+        client = open_redis(nodes[0].url, timeout_s=5, cluster=True)
         store = RedisStateStore(client, "shop", [TRAIL])
         assert store.begin_epoch(EMPTY).complete
         keys = [f"{partition:02}:{number}" for partition in range(PARTITIONS) for number in range(20)]

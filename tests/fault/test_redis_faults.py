@@ -14,12 +14,12 @@ import redis
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import open_redis
 from ingest.vocabulary.errors import ConfigurationError, DangolError, PositionConflict, StatesLost, Unavailable
-from ingest.vocabulary.ids import FROM_THE_START
+from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS
 from tests.support.projections import NamedPartitions
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_cluster
 
 TIMEOUT_S = 0.4
-PATIENCE_S = 5 * TIMEOUT_S  # a call connects again once; the rest is a busy machine
+PATIENCE_S = 4 * TIMEOUT_S  # the rest is a busy machine
 LOG_END = 30  # of the one partition that has facts
 
 
@@ -233,3 +233,25 @@ def test_a_wrong_password_is_a_matter_of_configuration(server: RedisServer) -> N
         RedisStateStore(wrong, "shop", [NamedPartitions("trail")]).positions()
     right = open_redis(server.url.replace("//", "//:secret@"), timeout_s=TIMEOUT_S)
     assert RedisStateStore(right, "shop", [NamedPartitions("trail")]).positions() == FROM_THE_START
+
+
+def test_a_node_of_a_cluster_that_lost_its_data_is_missed_in_its_partitions_only(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as nodes:
+        client = open_redis(nodes[0].url, timeout_s=TIMEOUT_S, cluster=True)
+        store = RedisStateStore(client, "shop", [NamedPartitions("trail")])
+        store.begin_epoch(lambda: FROM_THE_START)
+        for partition in range(PARTITIONS):
+            store.commit({("trail", f"{partition:02}:a"): b"1"}, partition=partition, before=-1, after=0)
+        nodes[1].stop(kill=True)
+        nodes[1].empty()
+        nodes[1].start()
+        until(lambda: len(store.positions()) == PARTITIONS)
+        lost = store.standing().lost
+        assert 0 < len(lost) < PARTITIONS
+        for partition in range(PARTITIONS):
+            key = f"{partition:02}:a"
+            expected = ({}, False) if partition in lost else ({key: b"1"}, True)
+            assert store.known("trail", [key]) == expected
+        standing = store.begin_epoch(lambda: (0,) * PARTITIONS)
+        assert standing.rebuilding == lost
+        client.close()

@@ -100,6 +100,7 @@ PINNED: tuple[Event, ...] = (
     facts.Custom(**PERSON, name="quiz", properties={"score": 3.5, "done": True, "note": None, "who": "me"}),
     facts.ProfileMerged(**PERSON, absorbed="YW5vbnltb3VzLXN1YmplY3Q", profile=b"\x01profile"),
     facts.CustomerErased(**PERSON),
+    facts.VisitorExpired(**PERSON, last_seen_at=AT),
     facts.ProductUpserted(**ENVELOPE, product_id="85123A", product=PRODUCT),
     facts.ProductDeleted(**ENVELOPE, product_id="85123A"),
     facts.PriceChanged(

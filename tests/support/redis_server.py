@@ -84,8 +84,8 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[str]:
-    """The address of a Redis Cluster of some servers on this machine, which share the slots."""
+def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
+    """A Redis Cluster of some servers on this machine, which share the slots."""
     servers = [
         RedisServer(folder / f"node-{number}", "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
         for number in range(nodes)
@@ -94,7 +94,7 @@ def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[str]:
         for server in servers:
             server.start()
         _join([redis.Redis.from_url(server.url) for server in servers], servers[0])
-        yield servers[0].url
+        yield servers
     finally:
         for server in servers:
             if server.process is not None:
