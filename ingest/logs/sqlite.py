@@ -79,6 +79,17 @@ class SqliteEventLog:
         """The last offset of each partition, -1 where it is empty."""
         return tuple(read_ends(self._file.reader()))
 
+    def beginnings(self) -> tuple[int, ...]:
+        """The first offset that each partition still has, 0 where it is empty: nothing but an archive outlives it."""
+        connection, found = self._file.reader(), []
+        for partition in range(PARTITIONS):
+            (place,) = connection.execute(
+                "SELECT min(place) FROM events WHERE place >= ? AND place < ?",
+                (partition << _OFFSET_BITS, (partition + 1) << _OFFSET_BITS),
+            ).fetchone()
+            found.append(0 if place is None else place & _OFFSET_MASK)
+        return tuple(found)
+
     def _begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         self.uncommitted = []
         if changed or not self._ends:
