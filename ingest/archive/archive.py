@@ -60,22 +60,22 @@ class Archive:
         return files[0].first if files else None
 
     def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
-        """Some of the next facts behind offset `after`, at most `limit`; none where the archive ends.
+        """The next facts behind offset `after`, at most `limit`; fewer only where the archive ends.
 
-        Cost: about 2 µs a fact in order; a fact at random unpacks its row group.
+        Cost: about 3 µs a fact in order; a fact at random unpacks its row group.
         """
-        while (at := self._open(partition, after + 1)) is not None:
-            number = max(0, bisect_right(at.starts, after + 1) - 1)
-            while number < len(at.starts):
+        found: list[Recorded] = []
+        while len(found) < limit and (at := self._open(partition, after + 1)) is not None:
+            for number in range(max(0, bisect_right(at.starts, after + 1) - 1), len(at.starts)):
                 offsets, stored = self._group(at, number)
                 begin = int(np.searchsorted(offsets, after, side="right"))
-                if begin < len(offsets):
-                    rows = slice(begin, begin + limit)
-                    with reading(at.file):
-                        return facts_of(partition, offsets[rows].tolist(), stored[rows].to_pylist())
-                number += 1
+                rows = slice(begin, begin + limit - len(found))
+                with reading(at.file):
+                    found += facts_of(partition, offsets[rows].tolist(), stored[rows].to_pylist())
+                if len(found) == limit:
+                    break
             after = at.file.last
-        return []
+        return found
 
     def columns(
         self, kinds: Collection[type[Event]], names: Collection[str], *, upto: Sequence[int] | None = None

@@ -30,7 +30,7 @@ class ArchivedLog:
 
     Guarantees: those of `EventLog`, and that a fact which is neither in the archive nor in the log any more is an
     error that names its offsets, never passed over.
-    Not guaranteed: that `find` knows a fact that only the archive has; that `read` gives as many as it may.
+    Not guaranteed: that `find` knows a fact that only the archive has.
     Raises, where it reads: `Corrupt` and `NewerVersion` as `Archive`, and `Corrupt` for facts that are gone;
     `Unavailable` when archive or log cannot be read at present.
     """
@@ -67,17 +67,17 @@ class ArchivedLog:
 
     def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
         """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`."""
-        facts = self._archive.read(partition, after=after, limit=limit)
-        if facts:
-            return facts
+        archived = self._archive.read(partition, after=after, limit=limit)
+        if len(archived) == limit:
+            return archived
         after = max(after, self._archive.known_end(partition))
-        facts = self._log.read(partition, after=after, limit=limit)
+        facts = self._log.read(partition, after=after, limit=limit - len(archived))
         gone = gone_before(self._log, partition, after, facts)
         if gone is None:
-            return facts
-        if self._archive.end(partition) <= after:  # nobody archived them while nobody looked
+            return archived + facts
+        if self._archive.end(partition) <= after:  # it did not archive them in the meantime
             raise Corrupt(gone)
-        return self.read(partition, after=after, limit=limit)
+        return archived + self.read(partition, after=after, limit=limit - len(archived))
 
     def columns(
         self, kinds: Collection[type[Event]], names: Collection[str], *, upto: Sequence[int] | None = None

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.ports import EventLog, StateStore
+from tests.support.archiving import GrowingArchive
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,7 +82,17 @@ class SqliteLogBackend:
             holder.join()
 
 
-@pytest.fixture(params=[SqliteLogBackend], ids=["sqlite"])
+class ArchivedLogBackend(SqliteLogBackend):
+    """The same with an archive that takes over what the log has."""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[EventLog]:
+        """The log, closed at the end."""
+        with super().open() as log:
+            yield GrowingArchive(self.path.parent / "archive", cast(SqliteEventLog, log))
+
+
+@pytest.fixture(params=[SqliteLogBackend, ArchivedLogBackend], ids=["sqlite", "archived"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> LogBackend:
     """A backend with an empty log."""
     made: LogBackend = request.param(tmp_path)
