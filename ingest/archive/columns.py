@@ -23,7 +23,7 @@ from ingest.vocabulary.ids import GENERATION, Position
 VERSION = 1
 ROWS_MAX = 32_768  # of a row group: what a read has to unpack for one fact, and a scan at a time
 GROUP_BYTES_MAX = 16_777_216  # of stored facts in a row group, before compression; one larger fact has its own
-_QUANTITY_MAX = 2**63 - 1
+_QUANTITY_MAX = 2**63 - 1  # what a column holds; `stored` has what was told
 
 _LINE = pa.struct([("product_id", pa.string()), ("quantity", pa.int64()), ("price", pa.float64())])
 _TIME = pa.timestamp("us", tz="UTC")
@@ -173,7 +173,7 @@ def _lines_of(events: Sequence[Event]) -> pa.Array:
         pa.array([_whole(line.quantity) for line in lines], pa.int64()),
         pa.array([_number(line.price) for line in lines], pa.float64()),
     ]
-    absent = pa.array([each is None for each in found])
+    absent = pa.array([each is None for each in found], pa.bool_())
     return pa.ListArray.from_arrays(
         pa.array(ends), pa.StructArray.from_arrays(fields, fields=list(_LINE)), type=SCHEMA.field("lines").type, mask=absent
     )
@@ -188,7 +188,7 @@ def _event_hash(event: Event) -> bytes:
 
 
 def _whole(quantity: int | None) -> int | None:
-    return None if quantity is None else max(-_QUANTITY_MAX, min(quantity, _QUANTITY_MAX))
+    return None if quantity is None else max(~_QUANTITY_MAX, min(quantity, _QUANTITY_MAX))
 
 
 def _number(price: Decimal | None) -> float | None:
