@@ -82,7 +82,7 @@ class Archive:
     ) -> Iterator[pa.RecordBatch]:
         """Some columns of all facts of some kinds (of every kind if none is named), a row group at a time.
 
-        What an erased customer did is among them, as in the log: ask for `CustomerErased` as well, and drop the subject.
+        What an erased customer did is among them, as in the log: ask for `CustomerErased` too, and drop its subject.
 
         Args:
             kinds, names: which rows and columns; columns are those of `ingest.archive.columns.SCHEMA`.

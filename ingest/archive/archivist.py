@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from ingest.archive.archive import Archive
 from ingest.archive.columns import SCHEMA, table_of
 from ingest.archive.files import (
     ArchiveFile,
+    Cover,
     alone,
     cover_of,
     make_folder,
@@ -66,7 +67,11 @@ class Archivist:
 
         Cost: some 10 µs a fact besides reading the log.
         """
-        return sum(self._written_alone(partition, self._catch_up) for partition in range(PARTITIONS))
+        return sum(
+            self._written_alone(partition, partial(self._catch_up, end=end))
+            for partition, end in enumerate(self._log.ends())
+            if end >= 0 or partition_folder(self._folder, partition).exists()
+        )
 
     def compact(self) -> int:
         """Put small files of a day together; how many files went.
@@ -74,9 +79,14 @@ class Archivist:
         Raises:
             Unavailable: the disk is full, or the archive cannot be reached; nothing is lost, call again.
         """
-        return sum(self._written_alone(partition, self._compact) for partition in range(PARTITIONS))
+        return sum(
+            self._written_alone(partition, self._compact)
+            for partition in range(PARTITIONS)
+            if partition_folder(self._folder, partition).exists()
+        )
 
-    def _written_alone(self, partition: int, work: Callable[[int, Path], int]) -> int:
+    def _written_alone(self, partition: int, work: Callable[[int, Cover], int]) -> int:
+        """The work, given what is there, or nothing where another archivist is at it."""
         folder = partition_folder(self._folder, partition)
         with self._translated():
             self._make(folder)
@@ -84,13 +94,14 @@ class Archivist:
                 if not mine:
                     return 0
                 remove_leftovers(folder)
-                remove(cover_of(folder).covered)
-                return work(partition, folder)
+                cover = cover_of(folder)
+                remove(cover.covered)
+                return work(partition, cover)
 
-    def _catch_up(self, partition: int, folder: Path) -> int:
-        after = cover_of(folder).end
-        end = self._log.ends()[partition]
-        check_same_log(partition, after, end)
+    def _catch_up(self, partition: int, cover: Cover, *, end: int) -> int:
+        after = cover.end
+        if after > end:  # another archivist came between
+            check_same_log(partition, after, self._log.ends()[partition])
         written = 0
         while after < end and (chunk := self._chunk(partition, after, end)):
             for facts, stored in _by_day(chunk):
@@ -118,9 +129,9 @@ class Archivist:
             after = facts[-1].position.offset
         return chunk
 
-    def _compact(self, partition: int, folder: Path) -> int:
+    def _compact(self, partition: int, cover: Cover) -> int:
         gone = 0
-        for files in groups_to_merge(cover_of(folder).files, self._file_facts_max):
+        for files in groups_to_merge(cover.files, self._file_facts_max):
             tables = (table for file in files for table in _rows(file, partition))
             self._put(partition, files[0].day, files[0].begin, files[-1].last, tables)
             remove(files)

@@ -145,7 +145,8 @@ def _cut(table: pa.Table) -> list[pa.Table]:
     """Groups that are full, and what is left over."""
     lengths = pc.binary_length(table.column("stored")).to_numpy()
     until = np.cumsum(lengths, dtype=np.int64)
-    pieces, start = [], 0
+    pieces: list[pa.Table] = []
+    start = 0
     while True:
         before = int(until[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(until, before + GROUP_BYTES_MAX, side="right")))
@@ -175,7 +176,10 @@ def _lines_of(events: Sequence[Event]) -> pa.Array:
     ]
     absent = pa.array([each is None for each in found], pa.bool_())
     return pa.ListArray.from_arrays(
-        pa.array(ends), pa.StructArray.from_arrays(fields, fields=list(_LINE)), type=SCHEMA.field("lines").type, mask=absent
+        pa.array(ends),
+        pa.StructArray.from_arrays(fields, fields=list(_LINE)),
+        type=SCHEMA.field("lines").type,
+        mask=absent,
     )
 
 

@@ -141,8 +141,9 @@ def make_folder(folder: Path) -> None:
     """Make a folder, and the way to it, to last: a file in it must not outlive it."""
     if not folder.parent.exists():
         make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)  # one that is there may not be on disk yet
 
 
 def put(target: Path, chunks: Iterator[bytes]) -> None:

@@ -95,9 +95,7 @@ class ArchivedLog:
         yield from self._archive.columns(kinds, asked, upto=until)
         for partition, last in enumerate(cut):
             after = archived[partition]
-            while after < last and (
-                facts := self.read(partition, after=after, limit=min(_TAIL_AT_ONCE, last - after))
-            ):
+            while after < last and (facts := self.read(partition, after=after, limit=min(_TAIL_AT_ONCE, last - after))):
                 after = facts[-1].position.offset
                 for batch in table_of([each for each in facts if each.position.offset <= last]).to_batches():
                     yield selected(batch, tags, asked)
@@ -124,6 +122,6 @@ def check_same_log(partition: int, archived: int, end: int) -> None:
     """
     if archived > end:
         raise Corrupt(
-            f"the archive has partition {partition} up to {archived}, the log ends at {end}: it is the archive of another "
-            f"log, or the log lost facts"
+            f"the archive has partition {partition} up to {archived}, the log ends at {end}: it is the archive of "
+            f"another log, or the log lost facts"
         )

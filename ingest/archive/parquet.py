@@ -140,8 +140,10 @@ def _check_label(metadata: dict[bytes, bytes], partition: int, file: ArchiveFile
     except msgspec.MsgspecError as error:
         raise Corrupt(f"its label cannot be read: {error}") from error
     if label != Label(version=version, partition=partition, first=file.first, last=file.last):
-        raise Corrupt(f"it holds the facts {label.first} to {label.last} of partition {label.partition}, "
-                      f"generation {label.generation}, not what its name says")
+        raise Corrupt(
+            f"it holds the facts {label.first} to {label.last} of partition {label.partition}, "
+            f"generation {label.generation}, not what its name says"
+        )
 
 
 class _Sink:

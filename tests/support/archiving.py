@@ -82,9 +82,9 @@ class GrowingArchive(ArchivedLog):
 def forget_before(file: SqliteFile, partition: int, offset: int) -> None:
     """The log removes what is before an offset, as retention does."""
     low = partition << 48
-    file.write(lambda connection: connection.execute(
-        "DELETE FROM events WHERE place >= ? AND place < ?", (low, low + offset)
-    ))
+    file.write(
+        lambda connection: connection.execute("DELETE FROM events WHERE place >= ? AND place < ?", (low, low + offset))
+    )
 
 
 def archived_facts(folder: Path) -> list[Recorded]:
