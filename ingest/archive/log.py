@@ -98,7 +98,9 @@ class ArchivedLog:
             while after < last and (facts := self.read(partition, after=after, limit=min(_TAIL_AT_ONCE, last - after))):
                 after = facts[-1].position.offset
                 for batch in table_of([each for each in facts if each.position.offset <= last]).to_batches():
-                    yield selected(batch, tags, asked)
+                    chosen = selected(batch, tags, asked)
+                    if chosen.num_rows:
+                        yield chosen
 
 
 def gone_before(log: KeptLog, partition: int, after: int, facts: Sequence[Recorded]) -> str | None:
