@@ -23,10 +23,10 @@ from ingest.archive.files import (
     remove,
     remove_leftovers,
 )
-from ingest.archive.log import KeptLog, check_same_log, gone_before
+from ingest.archive.log import KeptLog, check_same_log, gone_for_good, read_kept
 from ingest.archive.parquet import Label, file_bytes, opened
 from ingest.vocabulary.codec import encode_event
-from ingest.vocabulary.errors import Corrupt, Unavailable
+from ingest.vocabulary.errors import OutOfRetention, Unavailable
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
 
@@ -117,10 +117,10 @@ class Archivist:
         size = 0
         while after < end and len(chunk) < self._chunk_facts_max and size < CHUNK_BYTES_MAX:
             limit = min(_READ_AT_ONCE, self._chunk_facts_max - len(chunk), end - after)
-            facts = self._log.read(partition, after=after, limit=limit)
-            gone = gone_before(self._log, partition, after, facts)
-            if gone is not None:
-                raise Corrupt(gone)
+            try:
+                facts = read_kept(self._log, partition, after=after, limit=limit)
+            except OutOfRetention as error:
+                raise gone_for_good(after, error) from error
             if not facts:
                 break
             stored = [encode_event(each.event) for each in facts]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ingest.archive.archive import Archive
 from ingest.archive.columns import checked_names, selected, table_of, tag_of
-from ingest.vocabulary.errors import Corrupt
+from ingest.vocabulary.errors import Corrupt, OutOfRetention
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import EventId, Position
 from ingest.vocabulary.ports import EventLog
@@ -71,13 +71,13 @@ class ArchivedLog:
         if len(archived) == limit:
             return archived
         after = max(after, self._archive.known_end(partition))
-        facts = self._log.read(partition, after=after, limit=limit - len(archived))
-        gone = gone_before(self._log, partition, after, facts)
-        if gone is None:
-            return archived + facts
-        if self._archive.end(partition) <= after:  # it did not archive them in the meantime
-            raise Corrupt(gone)
-        return archived + self.read(partition, after=after, limit=limit - len(archived))
+        missing = limit - len(archived)
+        try:
+            return archived + read_kept(self._log, partition, after=after, limit=missing)
+        except OutOfRetention as error:
+            if self._archive.end(partition) <= after:  # it did not archive them in the meantime
+                raise gone_for_good(after, error) from error
+        return archived + self.read(partition, after=after, limit=missing)
 
     def columns(
         self, kinds: Collection[type[Event]], names: Collection[str], *, upto: Sequence[int] | None = None
@@ -103,16 +103,26 @@ class ArchivedLog:
                         yield chosen
 
 
-def gone_before(log: KeptLog, partition: int, after: int, facts: Sequence[Recorded]) -> str | None:
-    """What is missing between `after` and the facts that were just read behind it; None if nothing was removed."""
+def read_kept(log: KeptLog, partition: int, *, after: int, limit: int) -> list[Recorded]:
+    """The next facts of a log; offsets it never had are passed over, those it removed are not.
+
+    Raises:
+        OutOfRetention: it removed the next one.
+    """
+    facts = log.read(partition, after=after, limit=limit)
     if facts and facts[0].position.offset == after + 1:
-        return None
-    begin = log.beginnings()[partition]
-    if begin <= after + 1:
-        return None  # the log has no such offsets, or ends here
-    return (
-        f"the facts {after + 1} to {begin - 1} of partition {partition} are neither in the archive nor in the log any "
-        f"more: restore the archive from a backup, and let the log keep facts until they are archived"
+        return facts
+    begins = log.beginnings()[partition]
+    if begins > after + 1:
+        raise OutOfRetention(f"partition {partition} begins at offset {begins}", partition=partition, begins=begins)
+    return facts
+
+
+def gone_for_good(after: int, removed: OutOfRetention) -> Corrupt:
+    """What to say of facts behind `after` that the log removed and the archive does not have."""
+    return Corrupt(
+        f"the facts {after + 1} to {removed.begins - 1} of partition {removed.partition} are neither in the archive "
+        f"nor in the log any more: restore the archive from a backup, and let the log keep facts until they are archived"
     )
 
 

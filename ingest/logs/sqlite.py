@@ -81,14 +81,8 @@ class SqliteEventLog:
 
     def beginnings(self) -> tuple[int, ...]:
         """The first offset that each partition still has, 0 where it is empty: nothing but an archive outlives it."""
-        connection, found = self._file.reader(), []
-        for partition in range(PARTITIONS):
-            (place,) = connection.execute(
-                "SELECT min(place) FROM events WHERE place >= ? AND place < ?",
-                (partition << _OFFSET_BITS, (partition + 1) << _OFFSET_BITS),
-            ).fetchone()
-            found.append(0 if place is None else place & _OFFSET_MASK)
-        return tuple(found)
+        firsts = [self.read(partition, after=-1, limit=1) for partition in range(PARTITIONS)]
+        return tuple(first[0].position.offset if first else 0 for first in firsts)
 
     def _begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         self.uncommitted = []

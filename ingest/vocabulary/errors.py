@@ -10,6 +10,7 @@ DangolError
 │   ├── FolderInUse         another server holds the data folder
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
 ├── Unavailable             a store or broker did not answer; retry with backoff
+├── OutOfRetention          the log no longer has what was asked for; the archive may
 ├── PositionConflict        somebody else committed first; reload and fold again
 └── Corrupt                 stored bytes are not what was written; stop
 """
@@ -104,6 +105,21 @@ class Unavailable(DangolError):
     retryable = True
     http_status = 503
     code = "unavailable"
+
+
+class OutOfRetention(DangolError):
+    """The log no longer has the facts asked for. Read them from the archive, and go on from `begins` here.
+
+    Attributes:
+        partition: the partition that was read.
+        begins: the first offset that the log still has, or will have.
+    """
+
+    code = "out_of_retention"
+
+    def __init__(self, message: str, *, partition: int, begins: int) -> None:
+        super().__init__(message)
+        self.partition, self.begins = partition, begins
 
 
 class PositionConflict(DangolError):

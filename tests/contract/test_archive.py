@@ -17,6 +17,7 @@ from ingest.archive.files import alone, partition_folder
 from ingest.archive.log import ArchivedLog
 from ingest.catalog import CatalogueProjection
 from ingest.embedded import SqliteFile
+from ingest.logs.sqlite import SqliteEventLog
 from ingest.replay import rebuild
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.errors import ConfigurationError, Corrupt, DangolError, NewerVersion, Unavailable
@@ -24,7 +25,7 @@ from ingest.vocabulary.events import CustomerErased, Event, OrderCompleted, Prod
 from ingest.vocabulary.ids import PARTITIONS, CustomerId, ProductId, partition_of
 from ingest.vocabulary.products import Product
 from recommender.interactions import interactions_of
-from tests.support.archiving import archived_facts, forget_before, names_of
+from tests.support.archiving import RefusingLog, archived_facts, forget_before, names_of
 from tests.support.build import NOON, fact, incoming, views
 from tests.support.embedded import Embedded, embedded, read_all, states_of
 from tests.support.histories import erased, order, view
@@ -93,28 +94,38 @@ def test_what_the_log_removed_is_read_from_the_archive(dangol: Embedded, place: 
     assert max(dangol.log.beginnings()) > 0
 
 
-def test_facts_that_nobody_has_any_more_are_an_error_that_names_them(dangol: Embedded, place: Path) -> None:
+KINDS = pytest.mark.parametrize("kind", [SqliteEventLog, RefusingLog])
+
+
+@KINDS
+def test_facts_that_nobody_has_any_more_are_an_error_that_names_them(
+    dangol: Embedded, place: Path, kind: type[SqliteEventLog]
+) -> None:
     dangol.log.append(views(10, subject="mary"))
     Archivist(dangol.log, place).catch_up()
     dangol.log.append(views(10, subject="mary"))
     forget_before(dangol.file, MARY, 14)
-    log = ArchivedLog(Archive(place), dangol.log)
+    kept = kind(dangol.file)
+    log = ArchivedLog(Archive(place), kept)
     assert len(log.read(MARY, after=-1, limit=10)) == 10
     gone = rf"the facts 10 to 13 of partition {MARY} are neither in the archive nor in the log"
     for read in (
         lambda: log.read(MARY, after=-1, limit=11),
         lambda: log.read(MARY, after=9, limit=1),
         lambda: list(log.columns([], ["offset"])),
-        Archivist(dangol.log, place).catch_up,
+        Archivist(kept, place).catch_up,
     ):
         with pytest.raises(Corrupt, match=gone):
             read()
     assert [each.position.offset for each in log.read(MARY, after=13, limit=3)] == [14, 15, 16]
 
 
-def test_a_reader_that_knew_less_than_was_archived_meanwhile_looks_again(dangol: Embedded, place: Path) -> None:
+@KINDS
+def test_a_reader_that_knew_less_than_was_archived_meanwhile_looks_again(
+    dangol: Embedded, place: Path, kind: type[SqliteEventLog]
+) -> None:
     by_turns(dangol, place, 2)
-    log = ArchivedLog(Archive(place), dangol.log)
+    log = ArchivedLog(Archive(place), kind(dangol.file))
     assert len(log.read(MARY, after=-1, limit=10)) == 2
     dangol.log.append(views(5, subject="mary"))
     whole = read_all(dangol.log)

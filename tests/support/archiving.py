@@ -15,6 +15,7 @@ from ingest.archive.archivist import Archivist
 from ingest.archive.log import ArchivedLog
 from ingest.embedded import SqliteFile
 from ingest.logs.sqlite import SqliteEventLog
+from ingest.vocabulary.errors import OutOfRetention
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import PARTITIONS, Position
 
@@ -77,6 +78,18 @@ class GrowingArchive(ArchivedLog):
         if self._appends % 3 == 0:
             self._archivist.catch_up()
         return positions
+
+
+class RefusingLog(SqliteEventLog):
+    """A log that refuses to begin to read at what it removed, as Kafka does, where SQLite gives what comes next."""
+
+    def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
+        """The next facts of a partition, or an error where it begins."""
+        facts = super().read(partition, after=after, limit=limit)
+        if after >= 0 and facts and facts[0].position.offset > after + 1:
+            begins = facts[0].position.offset
+            raise OutOfRetention(f"it begins at {begins}", partition=partition, begins=begins)
+        return facts
 
 
 def forget_before(file: SqliteFile, partition: int, offset: int) -> None:
