@@ -122,7 +122,7 @@ def gone_for_good(after: int, removed: OutOfRetention) -> Corrupt:
     """What to say of facts behind `after` that the log removed and the archive does not have."""
     return Corrupt(
         f"the facts {after + 1} to {removed.begins - 1} of partition {removed.partition} are neither in the archive "
-        f"nor in the log any more: restore the archive from a backup, and let the log keep facts until they are archived"
+        f"nor in the log any more: restore the archive from a backup, and let the log keep facts until they are there"
     )
 
 
