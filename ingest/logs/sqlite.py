@@ -72,6 +72,11 @@ class SqliteEventLog:
         """The last offset of each partition, -1 where it is empty."""
         return tuple(read_ends(self._file.reader()))
 
+    def beginnings(self) -> tuple[int, ...]:
+        """The first offset that each partition still has, 0 where it is empty: nothing but an archive outlives it."""
+        firsts = [self.read(partition, after=-1, limit=1) for partition in range(PARTITIONS)]
+        return tuple(first[0].position.offset if first else 0 for first in firsts)
+
     def _begin(self, connection: sqlite3.Connection, changed: bool) -> None:
         self.uncommitted = []
         if changed or not self._ends:

@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import open_redis
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.ports import EventLog, StateStore
+from tests.support.archiving import GrowingArchive
 from tests.support.distributed import kafka_log, own_prefix, remove_topics
 from tests.support.projections import NamedPartitions
 
@@ -82,6 +83,16 @@ class SqliteLogBackend:
             holder.join()
 
 
+class ArchivedLogBackend(SqliteLogBackend):
+    """The same with an archive that takes over what the log has."""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[EventLog]:
+        """The log, closed at the end."""
+        with super().open() as log:
+            yield GrowingArchive(self.path.parent / "archive", cast(SqliteEventLog, log))
+
+
 class KafkaLogBackend:
     """Topics and claims of the test's own, in a Kafka and a Redis that others use as well."""
 
@@ -103,11 +114,11 @@ def append_elsewhere(place: str, prefix: str, count: int, subjects: int) -> subp
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
-@pytest.fixture(params=["sqlite", "kafka"])
+@pytest.fixture(params=["sqlite", "archived", "kafka"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogBackend]:
     """A backend with an empty log."""
-    if request.param == "sqlite":
-        yield SqliteLogBackend(tmp_path)
+    if request.param != "kafka":
+        yield SqliteLogBackend(tmp_path) if request.param == "sqlite" else ArchivedLogBackend(tmp_path)
         return
     made = KafkaLogBackend(request.getfixturevalue("kafka_address"), request.getfixturevalue("redis_url"))
     yield made

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ingest.folding.replay import rebuild, verify
 from ingest.privacy import Alias
-from ingest.replay import rebuild, verify
 from ingest.vocabulary.events import CustomerIdentified, ProductViewed
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
