@@ -16,7 +16,7 @@ COPY recommender recommender
 COPY personalization personalization
 COPY serving serving
 # hadolint ignore=DL3013
-RUN pip install --no-index --find-links /wheels setuptools wheel \
+RUN pip install --upgrade --no-index --find-links /wheels setuptools wheel \
     && pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/dangol \
     && pip --python /opt/dangol/bin/python install --no-index --find-links /wheels dangol
