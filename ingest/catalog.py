@@ -23,7 +23,7 @@ from ingest.vocabulary.events import (
     Recorded,
     StockChanged,
 )
-from ingest.vocabulary.ids import ProductId
+from ingest.vocabulary.ids import ProductId, partition_of, product_key
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.products import CATEGORY_DEPTH_MAX, Label, Product
 from ingest.vocabulary.ranking import IntVector, ProductIndex
@@ -56,6 +56,10 @@ class CatalogueProjection:
         if isinstance(event, CatalogueEvent):
             return (event.product_id,)
         return ()
+
+    def partition_of_key(self, key: str) -> int:
+        """The partition of the facts about the product."""
+        return partition_of(product_key(ProductId(key)))
 
     def evolve(self, state: CatalogueEntry | None, recorded: Recorded) -> CatalogueEntry | None:
         """The entry after the fact."""

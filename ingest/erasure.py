@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ingest.dead_letters import DeadLetters
+from ingest.folding.fold import BATCH_MAX
 from ingest.privacy import Alias, Keyring, Personal
-from ingest.projector import BATCH_MAX
 from ingest.vocabulary.clock import Clock
 from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.events import CustomerErased, CustomerEvent, Recorded

@@ -111,6 +111,10 @@ class TailProjection:
             return ()
         return (segment_key(position.partition, position.offset),)
 
+    def partition_of_key(self, key: str) -> int:
+        """The partition a segment is of."""
+        return partition_and_first_offset(key)[0]
+
     def evolve(self, state: Segment | None, recorded: Recorded) -> Segment | None:
         """The segment with the fact's entry; a fact that is in it already changes nothing."""
         entry = entry_of(recorded.event, recorded.position.offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueView
-from ingest.projector import EmbeddedProjector
+from ingest.folding.followers import FoldedStates
 from ingest.vocabulary.ids import Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
@@ -14,7 +14,7 @@ from serving.recommendations import Recommendations
 from serving.shown import ShownLists
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 class Answers:
@@ -53,7 +53,7 @@ class Answers:
         self.shown.close()
 
 
-def profile_of(projector: EmbeddedProjector, subject: Subject) -> Profile | None:
+def profile_of(projector: FoldedStates, subject: Subject) -> Profile | None:
     """The profile of a subject; that of the customer a visitor turned out to be."""
     profile: Profile | None = projector.state(ProfileProjection.name, subject)
     if profile is not None and profile.merged_into is not None:

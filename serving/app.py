@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from serving.engine import Engine
 from serving.express import ExpressLane, shared_with
 from serving.problems import register_problems
 from serving.routes.collect import collect_blueprint
@@ -19,7 +20,6 @@ from serving.routes.products import products_blueprint
 from serving.routes.recommendations import recommendations_blueprint
 from serving.routes.store import store_blueprint
 from serving.storefront import CatalogueShelves
-from serving.wiring import Engine
 
 PREFLIGHT_KEPT_S = 900
 ALLOWED_HEADERS = "authorization, content-type, content-encoding"

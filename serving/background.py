@@ -15,7 +15,7 @@ from ingest.vocabulary.errors import DangolError
 from ingest.vocabulary.ids import FROM_THE_START
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 GARBAGE_OBJECTS = 20_000  # new objects between two young collections; a row makes some hundreds
 SWITCH_S = 0.001

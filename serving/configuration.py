@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ingest.logs.kafka_settings import KafkaSettings
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.page.placements import Placement, read_placements
 from recommender.configuration import TrainingConfiguration
@@ -32,12 +33,51 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
 
 
+class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[distributed.security]`: how brokers are talked to, as `KafkaSettings` has it; secrets belong into variables."""
+
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+
+
+class Distributed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[distributed]`: where Kafka and Redis are; without the table everything is in the data folder."""
+
+    kafka: str
+    redis: str
+    prefix: str = "dangol"
+    replication: int = 1
+    retention_days: int = 30
+    security: Security = Security()
+
+    @property
+    def kafka_settings(self) -> KafkaSettings:
+        """How Kafka is reached.
+
+        Raises:
+            ConfigurationError: a value cannot be used.
+        """
+        return KafkaSettings(
+            bootstrap=self.kafka,
+            prefix=self.prefix,
+            replication=self.replication,
+            retention_days=self.retention_days,
+            **msgspec.structs.asdict(self.security),
+        )
+
+
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set. Placements that the file does not name are the standard ones."""
 
     serving: Serving = Serving()
     training: Schedule = Schedule()
     models: TrainingConfiguration = TrainingConfiguration()
+    distributed: Distributed | None = None
     placements: dict[str, Placement] = {}
 
     @property

@@ -16,8 +16,9 @@ from recommender.snapshot import SnapshotStore
 from serving.commands.import_ import import_with_progress
 from serving.commands.options import DEFAULT_FOLDER, Options
 from serving.configuration import write_configuration
+from serving.engine import Engine
 from serving.server import serve
-from serving.wiring import Engine, open_engine, with_deterministic_arithmetic
+from serving.wiring import open_engine, with_deterministic_arithmetic
 
 DEMO_FOLDER = Path("./demo-data")
 EXAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "examples" / "online-retail"

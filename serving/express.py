@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from serving.engine import Engine
 from serving.routes.guard import JSON_TYPE, KEPT_BY_NOBODY, encoded
 from serving.routes.recommendations import row_asked_by_address
-from serving.wiring import Engine
 
 PREFIX = "/v1/recommendations/"
 ROUTE = "recommendations.one"  # what the application calls it, so that both are counted as one

@@ -11,7 +11,7 @@ from ingest.importer import replay_letter
 from ingest.vocabulary.errors import DangolError
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 class Tried(msgspec.Struct, frozen=True):

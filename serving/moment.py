@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import structlog
 
 from ingest.catalog import CatalogueView
-from ingest.projector import EmbeddedProjector
+from ingest.folding.followers import FoldedStates
 from ingest.vocabulary.errors import Corrupt, NotFound
 from ingest.vocabulary.events import ProductUpserted, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, ProductId
@@ -67,7 +67,7 @@ class Moment:
         self,
         snapshots: SnapshotStore,
         store: StateStore,
-        projector: EmbeddedProjector,
+        projector: FoldedStates,
         catalogue: CatalogueView,
         configuration: TrainingConfiguration,
     ) -> None:

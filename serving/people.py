@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ingest.erasure import facts_about, in_clear
+from ingest.folding.followers import FoldedStates
 from ingest.privacy import Alias, Keyring
-from ingest.projector import EmbeddedProjector
 from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.ids import CustomerId, Subject
 from ingest.vocabulary.ports import EventLog
@@ -18,7 +18,7 @@ from ingest.vocabulary.ports import EventLog
 class People:
     """Reads about customers, by the shop's own id."""
 
-    def __init__(self, log: EventLog, keyring: Keyring, projector: EmbeddedProjector) -> None:
+    def __init__(self, log: EventLog, keyring: Keyring, projector: FoldedStates) -> None:
         self._log, self._keyring, self._projector = log, keyring, projector
 
     def show(self, customer_id: CustomerId) -> dict[str, Any]:

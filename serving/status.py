@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 class Status(msgspec.Struct, frozen=True):

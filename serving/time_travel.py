@@ -22,7 +22,7 @@ from serving.moment import ModelsOnShelf, TailFollower, ordered_products
 from serving.recommendations import LiveModelsOfMoment, Recommendations
 
 if TYPE_CHECKING:
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 def recommendations_at(engine: Engine, moment: datetime) -> Recommendations:

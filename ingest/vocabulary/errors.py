@@ -10,6 +10,7 @@ DangolError
 │   ├── FolderInUse         another server holds the data folder
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
 ├── Unavailable             a store or broker did not answer; retry with backoff
+│   └── StatesLost          … the states are gone: begin an epoch and fold them again from the log
 ├── PositionConflict        somebody else committed first; reload and fold again
 └── Corrupt                 stored bytes are not what was written; stop
 """
@@ -104,6 +105,12 @@ class Unavailable(DangolError):
     retryable = True
     http_status = 503
     code = "unavailable"
+
+
+class StatesLost(Unavailable):
+    """The store has lost the states of a partition. Begin an epoch, and fold again from the store's positions."""
+
+    code = "states_lost"
 
 
 class PositionConflict(DangolError):

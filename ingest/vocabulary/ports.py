@@ -46,7 +46,8 @@ class StateStore(Protocol):
     """Folded states: opaque bytes under (projection, key), committed with the position they are folded up to.
 
     Guarantees: a commit is all or nothing; a commit whose `before` is not the stored position changes nothing.
-    Not guaranteed: that a state exists for every key; durability beyond what replay rebuilds.
+    Not guaranteed: that a state exists for every key; durability beyond what replay rebuilds; that a scan is of one
+    moment, where others commit meanwhile.
     """
 
     def positions(self) -> tuple[int, ...]:
@@ -64,23 +65,38 @@ class StateStore(Protocol):
     def commit(self, changes: StateChanges, *, partition: int, before: int, after: int) -> None:
         """Keep `changes` (None removes) and move the partition's position from `before` to `after`.
 
+        Every key that changes belongs to the partition: see `Keyed`.
+
         Raises:
             PositionConflict: the stored position is not `before`.
+            Unavailable: the store did not answer; read the positions before going on, for it may have been done.
+            StatesLost: the store was emptied and no epoch has begun since.
         """
         ...
 
 
-class Projection(Protocol[State]):
-    """A pure fold of the log into states under keys.
+class Keyed(Protocol):
+    """States under keys that tell which log partition their facts lie in.
 
-    Guarantees: the same facts in the same order give the same bytes; no clock, no randomness, no I/O.
-    Keys are per log partition: `evolve` sees the facts of one key in log order.
+    Guarantees: every fact that touches a key lies in the partition `partition_of_key` says, for ever.
     """
 
     @property
     def name(self) -> str:
         """The name its states are kept under."""
         ...
+
+    def partition_of_key(self, key: str) -> int:
+        """The log partition of the facts a state is folded from; a store on many machines keeps it by that."""
+        ...
+
+
+class Projection(Keyed, Protocol[State]):
+    """A pure fold of the log into states under keys.
+
+    Guarantees: the same facts in the same order give the same bytes; no clock, no randomness, no I/O.
+    Keys are per log partition: `evolve` sees the facts of one key in log order.
+    """
 
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
         """The states a fact touches; none if it does not concern this projection."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ingest.vocabulary.events import CustomerEvent, CustomerIdentified, Event, ProfileMerged, RankingShown, Recorded
-from ingest.vocabulary.ids import content_id
+from ingest.vocabulary.ids import content_id, partition_of
 from personalization.customer.profile import EMPTY, Profile, decode_profile, encode_profile
 from personalization.customer.reducer import evolve
 
@@ -27,6 +27,10 @@ class ProfileProjection:
         if isinstance(event, CustomerEvent) and not isinstance(event, RankingShown):
             return (event.subject,)
         return ()
+
+    def partition_of_key(self, key: str) -> int:
+        """The partition of the facts about the subject."""
+        return partition_of(key)
 
     def evolve(self, state: Profile | None, recorded: Recorded) -> Profile | None:
         """The profile after the fact."""

@@ -13,7 +13,7 @@ from serving.commands.options import Options, command
 if TYPE_CHECKING:
     from ingest.dialects.reading import ImportOptions
     from ingest.import_report import ImportReport
-    from serving.wiring import Engine
+    from serving.engine import Engine
 
 
 def add_commands(main: click.Group) -> None:

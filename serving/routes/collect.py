@@ -8,8 +8,8 @@ from flask import Blueprint, Response
 
 from ingest.collector import Outcome, count_by_status, refusal
 from ingest.dialects.native import Reading, read_batch
+from serving.engine import Engine
 from serving.routes.guard import answer, authorize, body, said_of_the_person
-from serving.wiring import Engine
 
 
 def collect_blueprint(engine: Engine) -> Blueprint:

@@ -6,8 +6,8 @@ import msgspec
 from flask import Blueprint, Response
 
 from ingest.vocabulary.ids import parse_customer_id
+from serving.engine import Engine
 from serving.routes.guard import answer, authorize
-from serving.wiring import Engine
 
 
 def customers_blueprint(engine: Engine) -> Blueprint:

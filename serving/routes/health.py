@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from serving.engine import Engine
 from serving.routes.guard import answer
-from serving.wiring import Engine
 
 
 def health_blueprint(engine: Engine) -> Blueprint:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, render_template
 
+from serving.engine import Engine
 from serving.openapi import openapi
 from serving.routes.guard import answer
-from serving.wiring import Engine
 
 
 def interface_blueprint(engine: Engine) -> Blueprint:

@@ -15,8 +15,8 @@ from ingest.vocabulary.errors import MalformedEvent, NotFound, OversizedInput
 from ingest.vocabulary.events import CatalogueEvent, PriceChanged, ProductDeleted, ProductUpserted, StockChanged
 from ingest.vocabulary.ids import EventId, ProductId, new_request_id, parse_product_id
 from ingest.vocabulary.products import Product
+from serving.engine import Engine
 from serving.routes.guard import answer, authorize, body
-from serving.wiring import Engine
 
 PRODUCTS_MAX = 1_000  # in one batch
 _PRICE_FIELDS = frozenset({"price", "sale_price", "currency"})

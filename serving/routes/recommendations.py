@@ -11,8 +11,8 @@ from ingest.vocabulary.errors import Forbidden
 from ingest.vocabulary.ranking import Answer
 from serving.access import ApiKey
 from serving.ask import Ask, ask_from_body, ask_from_query, page_from_body
+from serving.engine import Engine
 from serving.routes.guard import answer, authorize, body
-from serving.wiring import Engine
 
 
 def recommendations_blueprint(engine: Engine) -> Blueprint:

@@ -71,6 +71,7 @@ def _example(folder: Path, plan: serving.Plan) -> list[Row]:
     imported = steps.run("import-example", folder)
     trained = [steps.run("train", folder) for _ in range(min(LONG_RUNS, plan.runs))]
     sizes = steps.run("sizes", folder).more
+    on_redis = steps.run("redis-sizes", folder).more
     return [
         Row("import, order lines", "lines/CPU-s", [imported.count / imported.cpu_s], "the example shop"),
         Row("", "lines/s", [imported.count / imported.wall_s], "wall"),
@@ -80,6 +81,8 @@ def _example(folder: Path, plan: serving.Plan) -> list[Row]:
         Row("", "MB at most", [each.peak_mb for each in trained], "resident, whole process"),
         Row("snapshot", "bytes/product", [trained[0].more["bytes_per_product"]]),
         *(Row("profile" if not row else "", "bytes", [sizes[name]], name) for row, name in enumerate(sizes)),
+        Row("Redis", "bytes/customer", [on_redis["median"]], "the median shopper: profile, key, share of the index"),
+        Row("", "bytes/customer", [on_redis["mean"]], "mean, all that the server uses"),
     ]
 
 

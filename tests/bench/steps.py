@@ -11,23 +11,29 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import redis
 
 from ingest.dialects.category_rules import load_category_rules
 from ingest.dialects.reading import ImportOptions
+from ingest.folding.fold import fold, read_batches
 from ingest.importer import import_file
-from ingest.projector import fold, read_batches
+from ingest.states.redis import RedisStateStore
 from ingest.vocabulary.ids import PARTITIONS
+from personalization.customer.projection import ProfileProjection
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
-from serving.wiring import DETERMINISTIC_ENVIRONMENT, Engine, open_engine
+from serving.engine import Engine
+from serving.wiring import DETERMINISTIC_ENVIRONMENT, open_engine
 from tests.bench import shop
 from tests.bench.machine import percentile
+from tests.support.redis_server import RedisServer
 
 EXAMPLE_CUSTOMERS = 1_000
+REDIS_BATCH, REDIS_TIMEOUT_S = 500, 10.0
 
 
 class Outcome(msgspec.Struct):
@@ -155,6 +161,41 @@ def sizes(folder: Path) -> Outcome:
         return watch.outcome(len(sizes), more)
 
 
+def redis_sizes(folder: Path) -> Outcome:
+    """Bytes of profiles in a Redis of their own: key, value and their share of the index."""
+    profiles = ProfileProjection()
+    with open_engine(folder, None) as engine:
+        states = list(engine.store.scan(profiles.name))
+    server = RedisServer(folder.parent / "redis")
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url, socket_timeout=REDIS_TIMEOUT_S) as client:
+            store = RedisStateStore(client, "dangol", [profiles])
+            store.begin_epoch(store.positions)
+            empty = client.info("memory")["used_memory"]
+            watch = _Watch()
+            _commit(store, profiles, states)
+            outcome = watch.outcome(len(states))
+            key, stored = sorted(states, key=lambda state: len(state[1]))[len(states) // 2]
+            partition = profiles.partition_of_key(key)
+            index = f"dangol:{{p{partition:02d}}}:{profiles.name}"
+            median = client.memory_usage(f"{index}:{key}") + client.memory_usage(index, samples=0) / client.zcard(index)
+            mean = (client.info("memory")["used_memory"] - empty) / len(states)
+            outcome.more = {"median": median, "mean": mean, "stored": len(stored)}
+            return outcome
+    finally:
+        server.stop(kill=True)
+
+
+def _commit(store: RedisStateStore, profiles: ProfileProjection, states: Sequence[tuple[str, bytes]]) -> None:
+    """Write profiles as a projector does, batch by batch of a partition."""
+    for partition in range(PARTITIONS):
+        own = [(key, value) for key, value in states if profiles.partition_of_key(key) == partition]
+        for start in range(0, len(own), REDIS_BATCH):
+            changes = {(profiles.name, key): value for key, value in own[start : start + REDIS_BATCH]}
+            store.commit(changes, partition=partition, before=start - 1, after=start + REDIS_BATCH - 1)
+
+
 def _log_bytes(engine: Engine) -> int:
     query = "SELECT sum(length(stored)) FROM events"
     found: int = engine.file.reader().execute(query).fetchone()[0]
@@ -192,6 +233,7 @@ STEPS: dict[str, Callable[..., Outcome]] = {
     "replay": replay,
     "commit": commit_one_by_one,
     "sizes": sizes,
+    "redis-sizes": redis_sizes,
 }
 
 

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +16,11 @@ import pytest
 from ingest.embedded import SqliteFile
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
+from ingest.states.redis import RedisStateStore
+from ingest.states.redis_connection import open_redis
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.ports import EventLog, StateStore
+from tests.support.projections import NamedPartitions
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,10 +113,29 @@ def sqlite_store(folder: Path) -> Iterator[StateStore]:
         file.close()
 
 
-@pytest.fixture(params=[sqlite_store], ids=["sqlite"])
+@contextlib.contextmanager
+def redis_store(url: str, prefix: str) -> Iterator[StateStore]:
+    """A store under a prefix of the test's own, as a projector that starts finds it."""
+    client = open_redis(url, timeout_s=REDIS_TIMEOUT_S)
+    store = RedisStateStore(client, prefix, [NamedPartitions(name) for name in KEPT])
+    store.begin_epoch(store.positions)
+    try:
+        yield store
+    finally:
+        client.close()
+
+
+KEPT = ("trail", "other", "p'")  # what the contract keeps in a store
+REDIS_TIMEOUT_S = 5.0
+
+
+@pytest.fixture(params=["sqlite", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     """Opens one and the same store, as often as it is called."""
-    return lambda: request.param(tmp_path)
+    if request.param == "sqlite":
+        return lambda: sqlite_store(tmp_path)
+    url, prefix = request.getfixturevalue("redis_url"), f"test-{uuid.uuid4().hex}"
+    return lambda: redis_store(url, prefix)
 
 
 @pytest.fixture

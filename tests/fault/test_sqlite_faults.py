@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ingest.embedded import SqliteFile
-from ingest.projector import encode_states, fold
+from ingest.folding.fold import encode_states, fold
 from ingest.vocabulary.errors import ConfigurationError, Corrupt, NewerVersion, Unavailable
 from ingest.vocabulary.events import Custom, CustomerIdentified, Event, OrderCompleted, ProductViewed
 from tests.support.build import fact, product, views

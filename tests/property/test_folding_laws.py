@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.catalog import CatalogueProjection
-from ingest.projector import encode_states, fold
+from ingest.folding.fold import encode_states, fold
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ports import AnyProjection
+from personalization.customer.projection import ProfileProjection
+from recommender.segments import TailProjection
 from tests.support.embedded import embedded, read_all, states_of, temporary_folder
 from tests.support.projections import TrailProjection
 from tests.support.strategies import histories, recorded
@@ -49,6 +51,14 @@ def test_what_follows_does_not_depend_on_batches(history: list[Event], ends: lis
     assert [event.event_id for event in whole] == [
         event.event_id for each in places for event in fold(PROJECTIONS, [each], lambda *_: {}).consequences
     ]
+
+
+@given(histories())
+def test_a_key_tells_the_partition_of_the_facts_it_is_folded_from(history: list[Event]) -> None:
+    for each in recorded(history):
+        for projection in (*PROJECTIONS, ProfileProjection(), TailProjection()):
+            for key in projection.keys(each):
+                assert projection.partition_of_key(key) == each.position.partition
 
 
 @settings(max_examples=25)

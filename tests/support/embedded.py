@@ -14,9 +14,10 @@ from ingest.collector import Collector
 from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
 from ingest.embedded import SqliteFile
 from ingest.erasure import Erasure
+from ingest.folding.embedded import EmbeddedProjector
+from ingest.folding.fold import Poison
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
-from ingest.projector import EmbeddedProjector, Poison
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS, Subject

@@ -34,7 +34,7 @@ class Group(NamedTuple):
 
 GROUPS = {
     "ingest": Group(
-        ("ingest/vocabulary/*.py", "ingest/collector.py", "ingest/catalog.py", "ingest/projector.py"),
+        ("ingest/vocabulary/*.py", "ingest/collector.py", "ingest/catalog.py", "ingest/folding/*.py"),
         (
             "tests/unit/ingest/test_vocabulary.py",
             "tests/unit/ingest/test_collector.py",

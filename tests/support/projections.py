@@ -15,7 +15,7 @@ from ingest.vocabulary.events import (
     ProfileMerged,
     Recorded,
 )
-from ingest.vocabulary.ids import content_id
+from ingest.vocabulary.ids import content_id, partition_of
 
 
 class Trail(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +38,10 @@ class TrailProjection:
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
         """The subject."""
         return (recorded.event.subject,) if isinstance(recorded.event, CustomerEvent) else ()
+
+    def partition_of_key(self, key: str) -> int:
+        """The partition of the facts about the subject."""
+        return partition_of(key)
 
     def evolve(self, state: Trail | None, recorded: Recorded) -> Trail | None:
         """The trail after the fact."""
@@ -73,3 +77,14 @@ class TrailProjection:
     def decode(self, stored: bytes) -> Trail:
         """The inverse of `encode`."""
         return msgspec.msgpack.decode(stored, type=Trail)
+
+
+class NamedPartitions:
+    """States whose keys may name their partition (`03:a`); the others lie in partition 0. For tests of stores."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def partition_of_key(self, key: str) -> int:
+        """The partition that the key names."""
+        return int(key[:2]) if key[2:3] == ":" and key[:2].isdigit() else 0

@@ -48,6 +48,7 @@ def test_milliseconds_are_rounded_down() -> None:
         (errors.FolderInUse, 500, False, "folder_in_use"),
         (errors.NewerVersion, 500, False, "newer_version"),
         (errors.Unavailable, 503, True, "unavailable"),
+        (errors.StatesLost, 503, True, "states_lost"),
         (errors.PositionConflict, 503, True, "position_conflict"),
         (errors.Corrupt, 500, False, "corrupt"),
     ],

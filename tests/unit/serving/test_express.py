@@ -10,8 +10,9 @@ from flask import Flask
 from werkzeug.test import Client, TestResponse
 
 from serving.app import create_app
+from serving.engine import Engine
 from serving.express import Application, ExpressLane
-from serving.wiring import Engine, open_engine
+from serving.wiring import open_engine
 from tests.support.small_shop import PRODUCTS, order, view
 
 SHOP = "https://shop.example"

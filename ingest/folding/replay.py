@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.projector import BATCH_MAX, Place, encode_states, fold, read_batches
+from ingest.folding.fold import BATCH_MAX, Place, encode_states, fold, read_batches
 from ingest.vocabulary.errors import PositionConflict
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS

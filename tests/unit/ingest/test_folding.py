@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest.embedded import SqliteFile
+from ingest.folding.embedded import EmbeddedProjector, StateCache
+from ingest.folding.fold import Poison, encode_states, fold, read_batches
 from ingest.logs.sqlite import SqliteEventLog
-from ingest.projector import EmbeddedProjector, Poison, StateCache, encode_states, fold, read_batches
 from ingest.states.sqlite import SqliteStateStore
 from ingest.vocabulary.errors import Corrupt
 from ingest.vocabulary.events import Custom, CustomerErased, CustomerIdentified, ProductViewed, Recorded
@@ -270,7 +271,7 @@ def test_batches_end_where_they_should_and_a_short_log_is_corrupt(dangol: Embedd
 
 
 def test_many_facts_are_read_a_batch_at_a_time(dangol: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.projector.BATCH_MAX", 2)
+    monkeypatch.setattr("ingest.folding.fold.BATCH_MAX", 2)
     dangol.log.append([fact(ProductViewed, subject="mary") for _ in range(5)])
     batches = list(read_batches(dangol.log, partition_of("mary"), after=-1, upto=4))
     assert [[each.position.offset for each in batch] for batch in batches] == [[0, 1], [2, 3], [4]]

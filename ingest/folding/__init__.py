@@ -1,0 +1,1 @@
+"""Facts become states: one fold, and the shells that run it in each deployment."""

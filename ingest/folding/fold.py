@@ -1,0 +1,111 @@
+"""The fold that every deployment shares: prefetch the states a batch touches, evolve them, note what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+
+from ingest.vocabulary.errors import Corrupt
+from ingest.vocabulary.events import Event, Recorded
+from ingest.vocabulary.ports import AnyProjection, EventLog
+
+BATCH_MAX = 2_000  # facts in one transaction of a catch-up: a second of work at most
+
+_log = structlog.get_logger(__name__)
+
+Place = tuple[str, str]
+Loader = Callable[[str, Collection[str]], dict[str, bytes]]
+
+
+class Poison(NamedTuple):
+    """A fact that a fold could not take: it is set aside with its place, and its partition goes on."""
+
+    recorded: Recorded
+    projection: str
+    reason: str
+
+
+class Folded(NamedTuple):
+    """What folding a batch comes to: changed states, facts that follow, facts that could not be folded."""
+
+    states: dict[Place, Any]
+    consequences: list[Event]
+    poison: list[Poison]
+
+
+def fold(
+    projections: Sequence[AnyProjection],
+    batch: Sequence[Recorded],
+    load: Loader,
+    cached: Callable[[Place], Any] = lambda _: None,
+) -> Folded:
+    """Fold a batch, facts of a partition in log order.
+
+    Args:
+        projections: the folds, by name.
+        batch: facts and their places.
+        load: fetches the bytes of states that are not `cached`.
+        cached: states already decoded.
+    """
+    folded = Folded({}, [], [])
+    for projection in projections:
+        keys = projection.keys
+        touched = [(key, recorded) for recorded in batch for key in keys(recorded)]
+        if touched:
+            states = _prefetch(projection, dict.fromkeys(key for key, _ in touched), load, cached)
+            _evolve(projection, touched, states, folded)
+            name = projection.name
+            folded.states.update({(name, key): state for key, state in states.items()})
+    return folded
+
+
+def _evolve(
+    projection: AnyProjection, touched: Sequence[tuple[str, Recorded]], states: dict[str, Any], folded: Folded
+) -> None:
+    """Fold each fact into its state, in place; what follows and what cannot be folded goes to `folded`."""
+    consequences, evolve = projection.consequences, projection.evolve
+    for key, recorded in touched:
+        state = states[key]
+        try:
+            follows = consequences(state, recorded)
+            states[key] = evolve(state, recorded)
+        except Exception as error:  # noqa: BLE001 - one unfoldable fact must not stop its partition
+            _log.exception("a fact cannot be folded", projection=projection.name, place=recorded.position)
+            folded.poison.append(Poison(recorded, projection.name, f"{type(error).__name__}: {error}"))
+        else:
+            if follows:
+                folded.consequences.extend(follows)
+
+
+def _prefetch(
+    projection: AnyProjection, keys: Iterable[str], load: Loader, cached: Callable[[Place], Any]
+) -> dict[str, Any]:
+    name = projection.name
+    states = {key: cached((name, key)) for key in keys}
+    missing = [key for key, state in states.items() if state is None]
+    if missing:
+        states.update((key, projection.decode(stored)) for key, stored in load(name, missing).items())
+    return states
+
+
+def encode_states(projections: Sequence[AnyProjection], states: dict[Place, Any]) -> dict[Place, bytes | None]:
+    """The bytes to commit for folded states."""
+    encoders = {projection.name: projection.encode for projection in projections}
+    return {place: None if state is None else encoders[place[0]](state) for place, state in states.items()}
+
+
+def last_offsets(batch: Iterable[Recorded]) -> dict[int, int]:
+    """The last offset in a batch, by partition."""
+    return {position.partition: position.offset for position in [recorded.position for recorded in batch]}
+
+
+def read_batches(log: EventLog, partition: int, *, after: int, upto: int) -> Iterable[list[Recorded]]:
+    """The facts of a partition behind `after`, up to and including `upto`, a batch at a time."""
+    while after < upto:
+        batch = log.read(partition, after=after, limit=min(BATCH_MAX, upto - after))
+        if not batch:
+            raise Corrupt(f"partition {partition} ends at {after}, not at {upto}")
+        yield batch
+        after = batch[-1].position.offset

@@ -1,0 +1,217 @@
+"""One shop's Dangol: what collects, folds, trains and answers, over backends that somebody else chose.
+
+What only answering or training needs is imported when first asked for: most commands need neither, and it costs more to
+load than they take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ingest.catalog import CatalogueView
+from ingest.click_tokens import ClickTokens
+from ingest.collector import Collector
+from ingest.dead_letters import DeadLetters
+from ingest.erasure import Erasure, Forgotten
+from ingest.folding.fold import read_batches
+from ingest.folding.followers import FoldedStates
+from ingest.folding.replay import Progress, Replayed, rebuild
+from ingest.folding.replay import verify as compare
+from ingest.importer import ImportTargets
+from ingest.ledger import ImportLedger
+from ingest.privacy import Keyring
+from ingest.states.sqlite import SqliteStateStore
+from ingest.vocabulary.clock import Clock
+from ingest.vocabulary.errors import DangolError
+from ingest.vocabulary.events import Event, Recorded
+from ingest.vocabulary.ids import FROM_THE_START, CustomerId, Subject
+from ingest.vocabulary.ports import AnyProjection, EventLog
+from personalization.customer.projection import ProfileProjection
+from recommender.segments import TailProjection, is_within
+from recommender.snapshot import SnapshotStore
+from serving.access import AccessKeys
+from serving.configuration import Configuration
+from serving.folder import server_lock, training_lock
+from serving.metrics import Metrics
+from serving.people import People
+
+if TYPE_CHECKING:
+    from recommender.training import Trained
+    from serving.answers import Answers
+    from serving.recommendations import Recommendations
+
+
+class Backend(NamedTuple):
+    """Where facts and what follows from them are kept.
+
+    Attributes:
+        states: the folded states as answers read them.
+        purge: leaves no byte of what was erased in places that are only emptied later.
+        close: writes what is queued and lets go.
+    """
+
+    log: EventLog
+    store: SqliteStateStore
+    keyring: Keyring
+    dead_letters: DeadLetters
+    ledger: ImportLedger
+    states: FoldedStates
+    purge: Callable[[], None]
+    close: Callable[[], None]
+
+
+class Engine:
+    """Everything that answers, collects and trains for one shop, whatever its backends are."""
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Configuration,
+        clock: Clock,
+        projections: Sequence[AnyProjection],
+        backend: Backend,
+    ) -> None:
+        self.folder, self.configuration, self.clock = folder, configuration, clock
+        self.configuration_id = configuration.configuration_id
+        self.projections, self._backend = tuple(projections), backend
+        self.log, self.store, self.projector = backend.log, backend.store, backend.states
+        self.keyring, self.dead_letters, self.ledger = backend.keyring, backend.dead_letters, backend.ledger
+        self.metrics = Metrics()
+        self.keys = AccessKeys(folder)
+        self.tokens = ClickTokens(self.keyring.secret("click-tokens"))
+        self.collector = Collector(self.log, self.keyring, clock, self.consents_of)
+        self.erasure = Erasure(self.log, self.keyring, self.dead_letters, clock)
+        self.people = People(self.log, self.keyring, self.projector)
+        self.snapshots = SnapshotStore(folder / "snapshots")
+        self._answers: Answers | None = None
+        self.erasure.resume()
+
+    @property
+    def answers(self) -> Answers:
+        """What answering needs, loaded when first asked for."""
+        if self._answers is None:
+            from serving.answers import Answers
+
+            self._answers = Answers(self)
+        return self._answers
+
+    @property
+    def catalogue(self) -> CatalogueView:
+        """The catalogue as it is now."""
+        return self.answers.catalogue
+
+    @property
+    def recommendations(self) -> Recommendations:
+        """Rows as they are answered now."""
+        return self.answers.recommendations
+
+    def close(self) -> None:
+        """Write what is queued and let go of the files."""
+        if self._answers is not None:
+            self._answers.close()
+        self._backend.close()
+
+    def consents_of(self, subjects: Collection[Subject]) -> Mapping[Subject, Mapping[str, bool]]:
+        """What people agreed to, by purpose; who said nothing is absent."""
+        profiles = self.projector.states(ProfileProjection.name, subjects)
+        return {Subject(subject): profile.consent for subject, profile in profiles.items() if profile.consent}
+
+    def import_targets(self) -> ImportTargets:
+        """Where an import goes; it asks the catalogue which products are known."""
+        catalogue = CatalogueView()
+        catalogue.load(self.store)
+        return ImportTargets(self.collector, self.ledger, self.dead_letters, catalogue.knows, self.clock)
+
+    def forget(self, customer_id: CustomerId) -> Forgotten:
+        """Erase a customer and leave no byte where the backend only meant to remove it later."""
+        forgotten = self.erasure.forget(customer_id)
+        self._backend.purge()
+        return forgotten
+
+    def batches(self, cut: Sequence[int]) -> Iterator[list[Recorded]]:
+        """The facts up to a cut, partition by partition."""
+        for partition, upto in enumerate(cut):
+            yield from read_batches(self.log, partition, after=-1, upto=upto)
+
+    def events(self, cut: Sequence[int], until: datetime | None) -> Iterator[Event]:
+        """The facts up to a cut; only what was known at `until`, if that is given."""
+        for batch in self.batches(cut):
+            for recorded in batch:
+                if until is None or recorded.event.known_at <= until:
+                    yield recorded.event
+
+    def train(
+        self, *, until: datetime | None = None, progress: Callable[[str, float], None] = lambda _, __: None
+    ) -> Trained:
+        """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use."""
+        from recommender.training import train
+
+        lock = training_lock(self.folder)
+        try:
+            cut = self.store.positions()
+            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
+            if until is None:
+                self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
+                self.drop_unneeded_segments()
+            else:
+                self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+        finally:
+            lock.release()
+        return trained
+
+    def recommendations_at(self, moment: datetime | None) -> Recommendations:
+        """Rows as they would have been answered at a moment, or as they are now."""
+        from serving.time_travel import recommendations_at
+
+        return self.recommendations if moment is None else recommendations_at(self, moment)
+
+    def measure(self) -> None:
+        """Bring the gauges up to date."""
+        ends, positions = self.log.ends(), self.store.positions()
+        self.metrics.log_facts.set(sum(end + 1 for end in ends))
+        self.metrics.projector_lag.set(sum(ends) - sum(positions))
+        self.metrics.dead_letters.set(self.dead_letters.count())
+        self.metrics.products.set(len(self.catalogue))
+        publication = self.snapshots.current()
+        if publication is not None:
+            self.metrics.snapshot_timestamp.set(publication.reference_time.timestamp())
+
+    def checks(self) -> dict[str, dict[str, str]]:
+        """What the service depends on, each `pass`, `warn` (answers are degraded) or `fail`."""
+        checks = {name: {"status": "pass"} for name in ("log", "profiles", "catalogue", "snapshot", "tail")}
+        try:
+            self.store.positions()
+        except DangolError as error:
+            for name in ("log", "profiles"):
+                checks[name] = {"status": "warn", "detail": error.message}
+        for name in self.answers.moment.now().degraded:
+            checks[name] = {"status": "warn", "detail": "there is no trained snapshot yet: `dangol train`"}
+        return checks
+
+    def drop_unneeded_segments(self) -> None:
+        """Remove the tail's segments that every kept snapshot contains."""
+        oldest = self._oldest_cut()
+        keys = [key for key, _ in self.store.scan(TailProjection.name) if is_within(key, oldest)]
+        self.store.drop(TailProjection.name, keys)
+
+    def is_needed(self, projection: str, key: str) -> bool:
+        """Whether a state must still be there: the tail's are dropped once every kept snapshot contains them."""
+        return projection != TailProjection.name or not is_within(key, self._oldest_cut())
+
+    def _oldest_cut(self) -> tuple[int, ...]:
+        cuts = [publication.cut for publication in self.snapshots.kept()]
+        return tuple(min(offsets) for offsets in zip(*cuts, strict=True)) if cuts else FROM_THE_START
+
+    def replay(self, *, verify: bool, progress: Progress) -> Replayed:
+        """Rebuild every state, or compare them with what the log comes to."""
+        if verify:
+            return compare(self.log, self.store, self.projections, needed=self.is_needed, progress=progress)
+        lock = server_lock(self.folder)
+        try:
+            self.store.clear()
+            return rebuild(self.log, self.store, self.projections, progress)
+        finally:
+            lock.release()
