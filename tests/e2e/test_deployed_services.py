@@ -16,13 +16,13 @@ from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from tests.support.compose import read_compose
-from tests.support.deployed import DEPLOYED_REDIS, deployed_kafka_settings
+from tests.support.deployed import REDIS_SETTINGS, deployed_kafka_settings, deployed_redis
 from tests.support.kafka import KafkaBroker, NotToBeHad
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
 PASSWORD = "of-this-test-0123456789"
-IN_THE_CONTAINER = "/etc/dangol/redis/redis.conf -"
+IN_THE_CONTAINER = "/etc/dangol/redis/redis.conf --dir /data -"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Redis as it is deployed."""
     try:
-        server = RedisServer(tmp_path / "redis", DEPLOYED_REDIS, PASSWORD)
+        server = deployed_redis(tmp_path / "redis", PASSWORD)
     except NotToBeHad as error:
         not_to_be_had(error)
     server.start()
@@ -61,8 +61,8 @@ def test_what_the_broker_acknowledged_survives_its_being_killed(broker: KafkaBro
         admin.create_topics([NewTopic("kept", 1, 1)])
     with KafkaProducer(bootstrap_servers=broker.address, acks="all", enable_idempotence=True) as producer:
         producer.send("kept", b"an order", partition=0).get(timeout=30)
-        broker.stop(kill=True)
-        broker.start()
+    broker.stop(kill=True)
+    broker.start()
     with KafkaConsumer(bootstrap_servers=broker.address, auto_offset_reset="earliest", group_id=None) as consumer:
         consumer.assign([TopicPartition("kept", 0)])
         deadline = time.monotonic() + 60
@@ -114,7 +114,7 @@ def test_the_command_of_the_compose_file_starts_redis_with_its_password_and_boun
     port = free_port()
     (script,) = service["command"]
     assert IN_THE_CONTAINER in script
-    script = script.replace(IN_THE_CONTAINER, f"{DEPLOYED_REDIS} --port {port} --bind 127.0.0.1 --dir {tmp_path} -")
+    script = script.replace(IN_THE_CONTAINER, f"{REDIS_SETTINGS} --port {port} --bind 127.0.0.1 --dir {tmp_path} -")
     process = subprocess.Popen(
         [*service["entrypoint"], script], env=os.environ | service["environment"], stdout=subprocess.DEVNULL
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -81,6 +82,7 @@ class KafkaBroker:
 
     def _answers(self) -> bool:
         try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=3).close()  # a client would try for longer
             admin = KafkaAdminClient(
                 bootstrap_servers=self.address, bootstrap_timeout_ms=2_000, request_timeout_ms=3_000
             )
