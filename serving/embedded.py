@@ -6,14 +6,15 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
+from ingest.dead_letters import DeadLetter
 from ingest.embedded import SqliteFile
 from ingest.folding.embedded import EmbeddedProjector
 from ingest.folding.fold import Poison
 from ingest.folding.replay import rebuild
-from ingest.ledger import LEDGER_SCHEMA, ImportLedger
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+from ingest.ledgers.sqlite import LEDGER_SCHEMA, SqliteImportLedger
+from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.clock import Clock, epoch_ms
 from ingest.vocabulary.codec import encode_event
@@ -30,9 +31,9 @@ def embedded_backend(folder: Path, projections: Sequence[AnyProjection], clock: 
     keyring_file = SqliteFile(folder / KEYRING_FILE, schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
     schema = ";".join((LOG_SCHEMA, STATES_SCHEMA, DEAD_LETTERS_SCHEMA, LEDGER_SCHEMA))
     file = SqliteFile(folder / MAIN_FILE, schema=schema, version=FILE_VERSION)
-    keyring = Keyring(keyring_file)
+    keyring = SqliteKeyring(keyring_file)
     log, store = SqliteEventLog(file), SqliteStateStore(file)
-    dead_letters = DeadLetters(file, keyring)
+    dead_letters = SqliteDeadLetters(file, keyring)
     if store.positions() != log.ends():
         rebuild(log, store, projections)
 
@@ -48,7 +49,7 @@ def embedded_backend(folder: Path, projections: Sequence[AnyProjection], clock: 
     file.before_group.append(projector.begin)
     file.before_commit.append(projector.fold_within)
     file.after_group.append(projector.finish)
-    return Backend(log, store, keyring, dead_letters, ImportLedger(file), projector, file.checkpoint, close)
+    return Backend(log, store, keyring, dead_letters, SqliteImportLedger(file), projector, file.checkpoint, close)
 
 
 def letters_of(poison: Sequence[Poison]) -> list[DeadLetter]:

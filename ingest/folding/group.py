@@ -8,7 +8,7 @@ zombie) does no harm.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -76,6 +76,7 @@ class GroupProjector:
         projections: the folds.
         repeats: leaves out facts that are in the log twice.
         set_aside: keeps what could not be folded or read.
+        ready: makes sure that some partitions may be folded; the positions of all.
     """
 
     def __init__(
@@ -86,9 +87,11 @@ class GroupProjector:
         projections: Sequence[AnyProjection],
         repeats: Repeats,
         set_aside: Callable[[Sequence[Poison], Sequence[Unreadable]], None],
+        ready: Callable[[Collection[int]], Sequence[int]],
     ) -> None:
         self._membership, self._log, self._store = membership, log, store
         self._projections, self._repeats, self._set_aside = tuple(projections), repeats, set_aside
+        self._ready = ready
         self._folded: dict[int, int] = {}
         self._stopping = threading.Event()
         self.facts = 0
@@ -123,7 +126,7 @@ class GroupProjector:
             del self._folded[partition]
         new = mine - self._folded.keys()
         if new:
-            positions = self._store.positions()
+            positions = self._ready(new)
             for partition in sorted(new):
                 self._begin(partition, positions[partition])
         facts = 0

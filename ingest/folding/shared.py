@@ -7,8 +7,10 @@ from typing import Any
 
 from ingest.folding.followers import Followers
 from ingest.folding.repeats import Repeats
+from ingest.states.redis import RedisStateStore
+from ingest.vocabulary.errors import StatesLost
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
+from ingest.vocabulary.ports import AnyProjection, EventLog
 
 
 class SharedStates(Followers):
@@ -19,7 +21,7 @@ class SharedStates(Followers):
     """
 
     def __init__(
-        self, log: EventLog, store: StateStore, projections: Sequence[AnyProjection], repeats: Repeats
+        self, log: EventLog, store: RedisStateStore, projections: Sequence[AnyProjection], repeats: Repeats
     ) -> None:
         super().__init__(log, store.positions())
         self._log, self._store, self._repeats = log, store, repeats
@@ -30,9 +32,16 @@ class SharedStates(Followers):
         return self.states(projection, (key,)).get(key)
 
     def states(self, projection: str, keys: Collection[str]) -> dict[str, Any]:
-        """The folded states under some keys; absent ones are absent. Cost: a round trip."""
+        """The folded states under some keys; absent ones are absent. Cost: a round trip.
+
+        Raises:
+            StatesLost: some are absent, and it cannot be told whether they ever were: they are being folded again.
+        """
         decode = self._decode[projection]
-        return {key: decode(stored) for key, stored in self._store.load(projection, keys).items()}
+        states, complete = self._store.known(projection, keys)
+        if not complete and len(states) < len(set(keys)):
+            raise StatesLost("the states were lost and are being folded again from the log")
+        return {key: decode(stored) for key, stored in states.items()}
 
     def catch_up(self) -> None:
         """Tell the followers what has come into the log."""

@@ -12,11 +12,10 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from ingest.folding.group import Read, Unreadable
+from ingest.logs.kafka_records import recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
-from ingest.vocabulary.codec import decode_event
 from ingest.vocabulary.errors import Corrupt, NewerVersion, Unavailable
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ids import GENERATION, Position
 
 SESSION_S = 10  # a projector that is silent for so long has died: others take its partitions
 HEARTBEAT_S = 2
@@ -93,7 +92,7 @@ def _read(partition: int, records: Sequence[Any]) -> Read:
     for record in records:
         stored = bytes(record.value or b"")
         try:
-            facts.append(Recorded(Position(GENERATION, partition, record.offset), decode_event(stored)))
+            facts.append(recorded_of(record))
         except NewerVersion:
             break
         except Corrupt as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Sequence
 
 from ingest.embedded import SqliteFile
-from ingest.vocabulary.clock import DAY_S
+from ingest.logs.claim_ids import CLAIM_DAYS_MAX, OFFSET_BITS, claim_id, day_of_claim, place_of, position_at
 from ingest.vocabulary.codec import decode_event, encode_event
-from ingest.vocabulary.events import Event, OrderCompleted, ProfileMerged, Recorded
+from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import GENERATION, PARTITIONS, EventId, Position, partition_of
 
 LOG_SCHEMA = """
@@ -17,10 +16,7 @@ CREATE TABLE events (place INTEGER PRIMARY KEY, stored BLOB NOT NULL);
 CREATE TABLE claims (claim BLOB PRIMARY KEY, place INTEGER NOT NULL, day INTEGER) WITHOUT ROWID;
 CREATE INDEX claims_by_day ON claims (day) WHERE day IS NOT NULL
 """
-CLAIM_DAYS_MAX = 7  # producers retry for hours at most; analytics SDKs give up after ten attempts
 _CLAIMS_AT_ONCE = 250  # in one statement: small enough to stay in SQLite's cache
-_OFFSET_BITS = 48
-_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
 
 class SqliteEventLog:
@@ -44,12 +40,12 @@ class SqliteEventLog:
         """
         if not events:
             return []
-        prepared = [(event, encode_event(event), _claim(event.event_id) if once else None) for event in events]
+        prepared = [(event, encode_event(event), claim_id(event.event_id) if once else None) for event in events]
         return self._file.write(lambda connection: self._insert(connection, prepared))
 
     def append_within(self, connection: sqlite3.Connection, events: Sequence[Event]) -> list[Position | None]:
         """The same inside the writer's present transaction, for facts that follow from facts."""
-        return self._insert(connection, [(event, encode_event(event), _claim(event.event_id)) for event in events])
+        return self._insert(connection, [(event, encode_event(event), claim_id(event.event_id)) for event in events])
 
     def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
         """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`."""
@@ -59,18 +55,15 @@ class SqliteEventLog:
         """The same through a given connection, so that a transaction sees its own appends."""
         rows = connection.execute(
             "SELECT place, stored FROM events WHERE place > ? AND place < ? ORDER BY place LIMIT ?",
-            ((partition << _OFFSET_BITS) + after, (partition + 1) << _OFFSET_BITS, limit),
+            ((partition << OFFSET_BITS) + after, (partition + 1) << OFFSET_BITS, limit),
         ).fetchall()
-        return [
-            Recorded(Position(GENERATION, partition, place & _OFFSET_MASK), decode_event(stored))
-            for place, stored in rows
-        ]
+        return [Recorded(position_at(place), decode_event(stored)) for place, stored in rows]
 
     def find(self, event_id: EventId) -> Event | None:
         """A fact by its id, if it was appended once and its claim has not run out."""
         row = (
             self._file.reader()
-            .execute("SELECT stored FROM claims JOIN events USING (place) WHERE claim = ?", (_claim(event_id),))
+            .execute("SELECT stored FROM claims JOIN events USING (place) WHERE claim = ?", (claim_id(event_id),))
             .fetchone()
         )
         return None if row is None else decode_event(row[0])
@@ -99,11 +92,11 @@ class SqliteEventLog:
                 continue
             partition = partition_of(event.key)
             ends[partition] = offset = ends[partition] + 1
-            place = partition << _OFFSET_BITS | offset
+            position = Position(GENERATION, partition, offset)
+            place = place_of(position)
             if claim is not None:
                 present.add(claim)
-                claims.append((claim, place, _day_of_claim(event)))
-            position = Position(GENERATION, partition, offset)
+                claims.append((claim, place, day_of_claim(event)))
             rows.append((place, stored))
             recorded.append(Recorded(position, event))
             positions.append(position)
@@ -140,18 +133,7 @@ def read_ends(connection: sqlite3.Connection) -> list[int]:
     for partition in range(PARTITIONS):
         (place,) = connection.execute(
             "SELECT max(place) FROM events WHERE place >= ? AND place < ?",
-            (partition << _OFFSET_BITS, (partition + 1) << _OFFSET_BITS),
+            (partition << OFFSET_BITS, (partition + 1) << OFFSET_BITS),
         ).fetchone()
-        ends.append(-1 if place is None else place & _OFFSET_MASK)
+        ends.append(-1 if place is None else position_at(place).offset)
     return ends
-
-
-def _claim(event_id: EventId) -> bytes:
-    return hashlib.blake2b(event_id.encode(), digest_size=16).digest()
-
-
-def _day_of_claim(event: Event) -> int | None:
-    """The day a claim is counted from; None for one that is kept for ever."""
-    if event.imported or isinstance(event, (OrderCompleted, ProfileMerged)):
-        return None
-    return int(event.received_at.timestamp()) // DAY_S

@@ -11,6 +11,7 @@ DangolError
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
 ├── Unavailable             a store or broker did not answer; retry with backoff
 │   └── StatesLost          … the states are gone: begin an epoch and fold them again from the log
+├── OutOfRetention          the log no longer has what was asked for; the archive may
 ├── PositionConflict        somebody else committed first; reload and fold again
 └── Corrupt                 stored bytes are not what was written; stop
 """
@@ -111,6 +112,21 @@ class StatesLost(Unavailable):
     """The store has lost the states of a partition. Begin an epoch, and fold again from the store's positions."""
 
     code = "states_lost"
+
+
+class OutOfRetention(DangolError):
+    """The log no longer has the facts asked for. Read them from the archive, and go on from `begins` here.
+
+    Attributes:
+        partition: the partition that was read.
+        begins: the first offset that the log still has, or will have.
+    """
+
+    code = "out_of_retention"
+
+    def __init__(self, message: str, *, partition: int, begins: int) -> None:
+        super().__init__(message)
+        self.partition, self.begins = partition, begins
 
 
 class PositionConflict(DangolError):

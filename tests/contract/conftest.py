@@ -14,12 +14,14 @@ from typing import Protocol
 import pytest
 
 from ingest.embedded import SqliteFile
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
+from ingest.privacy import Keyring
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import open_redis
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.ports import EventLog, StateStore
+from tests.support.distributed import kafka_log, own_prefix, remove_topics
 from tests.support.projections import NamedPartitions
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +36,6 @@ class LogBackend(Protocol):
 
     def append_elsewhere(self, prefix: str, count: int, subjects: int) -> subprocess.Popen[bytes]:
         """Another process that appends facts `<prefix>-0` …, spread over subjects."""
-        ...
-
-    def hold_commits(self) -> contextlib.AbstractContextManager[Callable[[], int]]:
-        """While it is held nothing is committed; afterwards the value counts the commits there were."""
         ...
 
 
@@ -59,8 +57,7 @@ class SqliteLogBackend:
 
     def append_elsewhere(self, prefix: str, count: int, subjects: int) -> subprocess.Popen[bytes]:
         """Another process that appends facts `<prefix>-0` …, spread over subjects."""
-        command = [sys.executable, "-m", "tests.support.append_elsewhere", str(self.path), prefix, str(count)]
-        return subprocess.Popen([*command, str(subjects)], cwd=ROOT, stdout=subprocess.PIPE)
+        return append_elsewhere(str(self.path), prefix, count, subjects)
 
     @contextlib.contextmanager
     def hold_commits(self) -> Iterator[Callable[[], int]]:
@@ -85,11 +82,36 @@ class SqliteLogBackend:
             holder.join()
 
 
-@pytest.fixture(params=[SqliteLogBackend], ids=["sqlite"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> LogBackend:
+class KafkaLogBackend:
+    """Topics and claims of the test's own, in a Kafka and a Redis that others use as well."""
+
+    def __init__(self, bootstrap: str, redis_url: str) -> None:
+        self.bootstrap, self.prefix, self.redis_url = bootstrap, own_prefix(), redis_url
+
+    def open(self) -> contextlib.AbstractContextManager[EventLog]:
+        """The log, closed at the end."""
+        return kafka_log(self.bootstrap, self.prefix, self.redis_url)
+
+    def append_elsewhere(self, prefix: str, count: int, subjects: int) -> subprocess.Popen[bytes]:
+        """Another process that appends facts `<prefix>-0` …, spread over subjects."""
+        return append_elsewhere(f"kafka {self.bootstrap} {self.prefix} {self.redis_url}", prefix, count, subjects)
+
+
+def append_elsewhere(place: str, prefix: str, count: int, subjects: int) -> subprocess.Popen[bytes]:
+    """Another process that appends facts to the log at a place."""
+    command = [sys.executable, "-m", "tests.support.append_elsewhere", place, prefix, str(count), str(subjects)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+
+@pytest.fixture(params=["sqlite", "kafka"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogBackend]:
     """A backend with an empty log."""
-    made: LogBackend = request.param(tmp_path)
-    return made
+    if request.param == "sqlite":
+        yield SqliteLogBackend(tmp_path)
+        return
+    made = KafkaLogBackend(request.getfixturevalue("kafka_address"), request.getfixturevalue("redis_url"))
+    yield made
+    remove_topics(made.bootstrap, made.prefix)
 
 
 @pytest.fixture
@@ -150,7 +172,7 @@ def sqlite_keyring(folder: Path) -> Iterator[Keyring]:
     """A keyring in a file of the test's own."""
     file = SqliteFile(folder / "keyring.sqlite3", schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
     try:
-        yield Keyring(file)
+        yield SqliteKeyring(file)
     finally:
         file.close()
 

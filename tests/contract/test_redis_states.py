@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from ingest.catalog import CatalogueProjection
-from ingest.replay import rebuild, verify
+from ingest.folding.replay import rebuild, verify
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import RedisClient, open_redis
 from ingest.vocabulary.errors import ConfigurationError, Corrupt, PositionConflict, StatesLost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -13,11 +13,12 @@ from ingest.catalog import CatalogueProjection
 from ingest.embedded import SqliteFile
 from ingest.folding.fold import Poison
 from ingest.folding.group import GroupProjector, Read, Unreadable
+from ingest.folding.repeats import EveryFact
 from ingest.folding.replay import rebuild
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.errors import Unavailable
-from ingest.vocabulary.events import Event, Recorded
+from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import PARTITIONS
 from ingest.vocabulary.ports import AnyProjection, EventLog
 from tests.support.build import views
@@ -42,14 +43,6 @@ acts = st.lists(
     min_size=10,
     max_size=40,
 )
-
-
-class EveryFactCounts:
-    """A log that holds nothing twice."""
-
-    def without(self, batch: Sequence[Recorded]) -> Sequence[Recorded]:
-        """All of them."""
-        return batch
 
 
 class HandMembership:
@@ -110,7 +103,7 @@ class Group:
         self.members = [HandMembership(self.log) for _ in range(WORKERS)]
         self.aside: list[Poison | Unreadable] = []
         self.workers = [
-            GroupProjector(member, self.log, self.store, PROJECTIONS, EveryFactCounts(), self._set_aside)
+            GroupProjector(member, self.log, self.store, PROJECTIONS, EveryFact(), self._set_aside, self._ready)
             for member in self.members
         ]
 
@@ -136,6 +129,9 @@ class Group:
         while self.store.positions() != self.log.ends():
             for worker in range(WORKERS):
                 self.step(worker)
+
+    def _ready(self, partitions: Collection[int]) -> Sequence[int]:
+        return self.store.positions()
 
     def _set_aside(self, poison: Sequence[Poison], unreadable: Sequence[Unreadable]) -> None:
         self.aside += [*poison, *unreadable]
