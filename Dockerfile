@@ -21,8 +21,8 @@ RUN pip install --upgrade --no-index --find-links /wheels setuptools wheel \
     && python -m venv --without-pip /opt/dangol \
     && pip --python /opt/dangol/bin/python install --no-index --find-links /wheels dangol
 
-# Machine code of the kernels for any processor of this architecture, the same for all: with the host's own name a cache made
-# here would be of no use elsewhere.
+# Machine code of the kernels for any processor of this architecture: made for the builder's own, it would be of no use elsewhere.
+# Snapshots come out the same.
 ENV NUMBA_CPU_NAME=generic
 RUN NUMBA_CACHE_DIR=/opt/dangol/kernels /opt/dangol/bin/python -m recommender.kernels
 
