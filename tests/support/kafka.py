@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -47,15 +48,15 @@ class NotToBeHad(Exception):
 class KafkaBroker:
     """A broker with its data in a folder: it may be stopped, killed and started again with the same address."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = SETTINGS) -> None:
         self.folder, self.port = folder, free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self._java = ["java", *HEAP, "-cp", f"{artifacts()}/*"]
         folder.mkdir(parents=True, exist_ok=True)
-        settings = folder / "server.properties"
-        settings.write_text(SETTINGS.format(port=self.port, controller=free_port(), folder=folder))
-        format_storage = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)]
+        file = folder / "server.properties"
+        file.write_text(settings.format(port=self.port, controller=free_port(), folder=folder))
+        format_storage = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(file)]
         subprocess.run([*self._java, *format_storage], check=True, capture_output=True, timeout=START_S)
 
     def start(self) -> None:
@@ -81,6 +82,7 @@ class KafkaBroker:
 
     def _answers(self) -> bool:
         try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=3).close()  # a client would try for longer
             admin = KafkaAdminClient(
                 bootstrap_servers=self.address, bootstrap_timeout_ms=2_000, request_timeout_ms=3_000
             )
