@@ -146,7 +146,7 @@ class RedisClaims:
         seconds = "" if claim.day is None else SETTLED_S_MAX
         with translated():
             asked: Any = (self._settled_key(claim), before, _written(claim, place), seconds)
-            stands: bytes | None = self._client.eval(_REPLACE, 1, *asked)
+            stands: bytes | None = self._client.execute_command("EVAL", _REPLACE, 1, *asked)
             return stands
 
     def _each(self, items: Sequence[Item], ask: Callable[[Pipeline, Item], object], commands: int) -> list[Any]:
