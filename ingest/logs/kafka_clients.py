@@ -10,6 +10,7 @@ from typing import Any
 
 import kafka
 from kafka import errors
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import TopicPartition
 
 from ingest.logs.kafka_settings import KafkaSettings
@@ -175,7 +176,8 @@ class Consumers:
 
 def new_producer(settings: KafkaSettings) -> Any:
     """A producer as the log needs it: idempotent, acknowledged by all replicas in sync, batching for a moment."""
-    return kafka.KafkaProducer(
+    return connected(
+        kafka.KafkaProducer,
         **(settings.client_options() | _impatience()),
         enable_idempotence=True,
         acks="all",
@@ -191,7 +193,8 @@ def new_producer(settings: KafkaSettings) -> Any:
 
 def new_consumer(settings: KafkaSettings) -> Any:
     """A consumer as the log needs it: no group, no commits, and an error where an offset is not there."""
-    return kafka.KafkaConsumer(
+    return connected(
+        kafka.KafkaConsumer,
         **(settings.client_options() | _impatience()),
         group_id=None,
         enable_auto_commit=False,
@@ -200,6 +203,26 @@ def new_consumer(settings: KafkaSettings) -> Any:
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )
+
+
+def connected(kind: Any, **options: Any) -> Any:
+    """A client of kafka-python. One that finds no broker takes its sockets and its thread with it.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered.
+    """
+    made: list[Any] = []
+
+    def remembered(**configs: Any) -> Any:
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(**options, kafka_client=remembered)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
 
 
 def _impatience() -> dict[str, int]:

@@ -13,7 +13,7 @@ from ingest.vocabulary.errors import ConfigurationError
 PREFIX_LENGTH_MAX = 100  # topic names have 249 characters at most; this leaves room for `.dead-letters`
 RETENTION_DAYS_MAX = 36_500
 REPLICATION_MAX = 100  # far beyond any cluster: a larger one is a slip of the pen
-CONNECT_MS_MAX = 10_000  # until the first answer of a cluster
+CONNECT_MS_MAX = 5_000  # until the first answer of a cluster
 REQUEST_MS_MAX = 10_000  # for one request to a broker
 RECONNECT_MS_MAX = 2_000  # between attempts to reach a broker that is away: back soon after it is
 

@@ -11,7 +11,7 @@ import msgspec
 from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from ingest.logs.kafka_clients import translated
+from ingest.logs.kafka_clients import connected, translated
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import ConfigurationError
@@ -120,7 +120,7 @@ def check_topics(settings: KafkaSettings) -> list[TopicProblem]:
 @contextlib.contextmanager
 def _admin(settings: KafkaSettings) -> Iterator[Any]:
     try:
-        admin = kafka.KafkaAdminClient(**settings.client_options())
+        admin = connected(kafka.KafkaAdminClient, **settings.client_options())
         try:
             yield admin
         finally:
