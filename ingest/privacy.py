@@ -1,4 +1,4 @@
-"""Who a subject is: the keyring, the sealing of personal data, and how a person is forgotten.
+"""Who a subject is: what a keyring promises, and the sealing of personal data.
 
 The keyring is the only link between the shop's ids and the random subjects of the log. Whatever else identifies a
 person is sealed (AES-256-GCM) under the subject's own key, so that destroying the key destroys the data wherever
@@ -9,32 +9,20 @@ copies of the log may be. Erasure is resumable: subjects are first marked and th
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ingest.embedded import SqliteFile
 from ingest.vocabulary.errors import Corrupt
-from ingest.vocabulary.ids import Subject, new_subject
+from ingest.vocabulary.ids import Subject
 
-KEYRING_SCHEMA = """
-CREATE TABLE subjects (subject TEXT PRIMARY KEY, key BLOB NOT NULL, linked_to TEXT, erasing INTEGER NOT NULL DEFAULT 0)
-    WITHOUT ROWID;
-CREATE INDEX subjects_by_link ON subjects (linked_to) WHERE linked_to IS NOT NULL;
-CREATE TABLE aliases (kind TEXT, value TEXT, subject TEXT NOT NULL, PRIMARY KEY (kind, value)) WITHOUT ROWID;
-CREATE INDEX aliases_by_subject ON aliases (subject);
-CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID
-"""
-KEYRING_VERSION = 1
 KEY_BYTES = 32
 NONCE_BYTES = 12
 CACHED_ALIASES_MAX = 500_000  # about 150 MB
-_ALIASES_AT_ONCE = 250  # in one statement: small enough to stay in SQLite's cache
 
 AliasKind = Literal["customer", "anonymous"]
 Personal = dict[str, Any]
@@ -47,87 +35,43 @@ class Alias(NamedTuple):
     value: str
 
 
-class Keyring:
-    """Subjects, their keys and the ids that lead to them, in a SQLite file of its own.
+class Keyring(Protocol):
+    """Subjects, their keys and the ids that lead to them.
 
-    Guarantees: a subject returned by `resolve` is on disk before it is used; after `destroy` no byte of key or id is
-    left in the file or beside it.
+    Guarantees: an id always leads to one subject, whoever asks; a subject returned by `resolve` is durable before it
+    is used, and so is a link; ids and keys are gone for every reader when `destroy` returns. Any thread may call.
+    Not guaranteed: that a process notices at once what another one links or forgets (each backend says how soon).
+
+    Every method may raise `Unavailable`: the store did not answer, or the same call may succeed later.
     """
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-        self._subjects: dict[Alias, Subject] = {}
-        self._ciphers: dict[Subject, AESGCM] = {}
-        self._lock = threading.Lock()
-        file.before_group.append(self._begin)
 
     def resolve(self, aliases: Iterable[Alias]) -> dict[Alias, Subject]:
         """The subjects behind ids, made durably where an id is new."""
-        wanted = dict.fromkeys(aliases)
-        found = {alias: subject for alias in wanted if (subject := self._subjects.get(alias)) is not None}
-        missing = [alias for alias in wanted if alias not in found]
-        if missing:
-            known = _find_many(self._file.reader(), missing)
-            unknown = [alias for alias in missing if alias not in known]
-            if unknown:
-                known.update(self._file.write(lambda connection: _make(connection, unknown)))
-            self._remember(known)
-            found.update(known)
-        return found
+        ...
 
     def find(self, alias: Alias) -> Subject | None:
         """The subject behind an id, if the id is known."""
-        subject = self._subjects.get(alias)
-        if subject is None:
-            row = (
-                self._file.reader()
-                .execute("SELECT subject FROM aliases WHERE kind = ? AND value = ?", alias)
-                .fetchone()
-            )
-            if row is not None:
-                subject = Subject(row[0])
-                self._remember({alias: subject})
-        return subject
+        ...
 
     def link(self, visitor: Alias, known: Subject) -> None:
         """From now on the visitor's id leads to the known customer; the visitor's own subject is remembered."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            row = connection.execute("SELECT subject FROM aliases WHERE kind = ? AND value = ?", visitor).fetchone()
-            if row is not None and row[0] != known and not _has_customer(connection, row[0]):
-                connection.execute("UPDATE subjects SET linked_to = ? WHERE subject = ?", (known, row[0]))
-            connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (*visitor, known))
-
-        self._file.write(work)
-        self._remember({visitor: known})
+        ...
 
     def is_customer(self, subject: Subject) -> bool:
         """Whether a shop's customer id leads to this subject."""
-        return _has_customer(self._file.reader(), subject)
+        ...
 
     def aliases(self, subject: Subject) -> list[Alias]:
-        """Every id that leads to a subject."""
-        rows = self._file.reader().execute(
-            "SELECT kind, value FROM aliases WHERE subject = ? ORDER BY kind, value", (subject,)
-        )
-        return [Alias(kind, value) for kind, value in rows]
+        """Every id that leads to a subject, in order."""
+        ...
 
     def linked(self, subject: Subject) -> list[Subject]:
         """The subject and every earlier subject of the same person."""
-        return _linked(self._file.reader(), subject)
+        ...
 
     def seal(self, subject: Subject, personal: Personal) -> bytes | None:
-        """Personal data under the subject's key; None for nothing. Cost: about 4 µs.
-
-        The subject must have been resolved.
-        """
-        if not personal:
-            return None
-        cipher = self._cipher(subject)
-        if cipher is None:
-            return None  # the key was destroyed meanwhile: what would identify the person is not kept
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + cipher.encrypt(nonce, msgspec.json.encode(personal), subject.encode())
+        """Personal data under the subject's key; None for nothing, and for a subject whose key was destroyed."""
+        ...
 
     def open(self, subject: Subject, sealed: bytes) -> Personal | None:
         """Personal data in clear; None if the key was destroyed.
@@ -135,127 +79,100 @@ class Keyring:
         Raises:
             Corrupt: the bytes were not sealed for this subject.
         """
-        cipher = self._cipher(subject)
+        ...
+
+    def secret(self, name: str) -> bytes:
+        """A secret of the installation, made when first asked for: 32 random bytes."""
+        ...
+
+    def begin_erasure(self, subject: Subject) -> tuple[list[Subject], list[Alias]]:
+        """Mark a person's subjects and remove the ids that lead to them; both are returned."""
+        ...
+
+    def erasing(self) -> list[Subject]:
+        """Subjects whose erasure was begun and not finished, in order."""
+        ...
+
+    def destroy(self, subjects: Sequence[Subject]) -> None:
+        """Destroy the keys; what was sealed under them cannot be opened any more."""
+        ...
+
+
+def seal_bytes(cipher: AESGCM, clear: bytes, bound_to: bytes | None) -> bytes:
+    """A new nonce, then the sealed bytes; they open only together with what they are bound to. Cost: 3 µs."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, clear, bound_to)
+
+
+def open_bytes(cipher: AESGCM, sealed: bytes, bound_to: bytes | None) -> bytes:
+    """The inverse of `seal_bytes`.
+
+    Raises:
+        InvalidTag: the bytes were sealed under another key, bound to something else, or changed since.
+    """
+    return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+
+
+class Seals:
+    """Seals and opens personal data under subjects' keys, whichever keyring keeps those; recent keys are remembered."""
+
+    def __init__(self, find_key: Callable[[Subject], bytes | None]) -> None:
+        self._find_key = find_key
+        self._ciphers: dict[Subject, AESGCM] = {}
+        self._lock = threading.Lock()
+
+    def seal(self, subject: Subject, personal: Personal) -> bytes | None:
+        """Personal data under the subject's key; None for nothing. Cost: about 4 µs.
+
+        The subject must have been resolved; if its key was destroyed meanwhile, what would identify the person is not
+        kept, and None is returned.
+        """
+        if not personal:
+            return None
+        cipher = self.cipher(subject)
+        return None if cipher is None else seal_bytes(cipher, msgspec.json.encode(personal), subject.encode())
+
+    def open(self, subject: Subject, sealed: bytes) -> Personal | None:
+        """Personal data in clear; None if the key was destroyed.
+
+        Raises:
+            Corrupt: the bytes were not sealed for this subject.
+        """
+        cipher = self.cipher(subject)
         if cipher is None:
             return None
         try:
-            opened = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], subject.encode())
+            opened = open_bytes(cipher, sealed, subject.encode())
         except InvalidTag as error:
             raise Corrupt(f"personal data of subject {subject} cannot be opened") from error
         return msgspec.json.decode(opened, type=dict[str, Any])
 
-    def secret(self, name: str) -> bytes:
-        """A secret of the installation, made when first asked for: 32 random bytes."""
-
-        def work(connection: sqlite3.Connection) -> bytes:
-            connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, os.urandom(KEY_BYTES)))
-            value: bytes = connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
-            return value
-
-        row = self._file.reader().execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
-        return self._file.write(work) if row is None else bytes(row[0])
-
-    def begin_erasure(self, subject: Subject) -> tuple[list[Subject], list[Alias]]:
-        """Mark a person's subjects and remove the ids that lead to them; both are returned."""
-
-        def work(connection: sqlite3.Connection) -> tuple[list[Subject], list[Alias]]:
-            subjects = _linked(connection, subject)
-            aliases: list[Alias] = []
-            for each in subjects:
-                rows = connection.execute("SELECT kind, value FROM aliases WHERE subject = ?", (each,))
-                aliases += [Alias(*row) for row in rows]
-                connection.execute("DELETE FROM aliases WHERE subject = ?", (each,))
-                connection.execute("UPDATE subjects SET erasing = 1 WHERE subject = ?", (each,))
-            return subjects, aliases
-
-        erased = self._file.write(work)
-        self.forget_cached()
-        return erased
-
-    def erasing(self) -> list[Subject]:
-        """Subjects whose erasure was begun and not finished."""
-        rows = self._file.reader().execute("SELECT subject FROM subjects WHERE erasing ORDER BY subject")
-        return [Subject(row[0]) for row in rows]
-
-    def destroy(self, subjects: Sequence[Subject]) -> None:
-        """Destroy the keys, in the file and in its write-ahead log."""
-        self._file.write(
-            lambda connection: connection.executemany(
-                "DELETE FROM subjects WHERE subject = ?", [(subject,) for subject in subjects]
-            )
-        )
-        self._file.checkpoint()
-        self.forget_cached()
-
-    def forget_cached(self) -> None:
-        """Drop what is remembered in memory: the file has changed."""
-        with self._lock:
-            self._subjects, self._ciphers = {}, {}
-
-    def _begin(self, _: sqlite3.Connection, changed: bool) -> None:
-        if changed:
-            self.forget_cached()
-
-    def _remember(self, found: dict[Alias, Subject]) -> None:
-        with self._lock:
-            if len(self._subjects) > CACHED_ALIASES_MAX:
-                self._subjects = {}
-            self._subjects.update(found)
-
-    def _cipher(self, subject: Subject) -> AESGCM | None:
+    def cipher(self, subject: Subject) -> AESGCM | None:
+        """The subject's cipher; None if its key was destroyed."""
         cipher = self._ciphers.get(subject)
         if cipher is None:
-            row = self._file.reader().execute("SELECT key FROM subjects WHERE subject = ?", (subject,)).fetchone()
-            if row is None:
+            key = self._find_key(subject)
+            if key is None:
                 return None
-            cipher = AESGCM(row[0])
-            with self._lock:
-                if len(self._ciphers) > CACHED_ALIASES_MAX:
-                    self._ciphers = {}
-                self._ciphers[subject] = cipher
+            cipher = AESGCM(key)
+            self._keep({subject: cipher})
         return cipher
 
+    def remember(self, keys: Mapping[Subject, bytes]) -> None:
+        """Keys that were found on the way to something else."""
+        self._keep({subject: AESGCM(key) for subject, key in keys.items() if subject not in self._ciphers})
 
-def _find_many(connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
-    """The subjects of those ids that are known."""
-    found: dict[Alias, Subject] = {}
-    of_kind: dict[AliasKind, list[str]] = {}
-    for kind, value in aliases:
-        of_kind.setdefault(kind, []).append(value)
-    for kind, values in of_kind.items():
-        for start in range(0, len(values), _ALIASES_AT_ONCE):
-            part = values[start : start + _ALIASES_AT_ONCE]
-            marks = ",".join("?" * len(part))
-            rows = connection.execute(
-                f"SELECT value, subject FROM aliases WHERE kind = ? AND value IN ({marks})",  # noqa: S608
-                (kind, *part),
-            ).fetchall()
-            found.update((Alias(kind, value), Subject(subject)) for value, subject in rows)
-    return found
+    def forget(self, subjects: Collection[Subject] | None = None) -> None:
+        """Drop the keys of some subjects, or all of them, from memory."""
+        with self._lock:
+            if subjects is None:
+                self._ciphers = {}
+            else:
+                for subject in subjects:
+                    self._ciphers.pop(subject, None)
 
-
-def _make(connection: sqlite3.Connection, aliases: Sequence[Alias]) -> dict[Alias, Subject]:
-    """A new subject for each id, unless another process was faster."""
-    made = {alias: new_subject() for alias in aliases}
-    made.update(_find_many(connection, aliases))
-    taken = [(*alias, subject) for alias, subject in made.items()]
-    connection.executemany("INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)", taken)
-    connection.executemany(
-        "INSERT OR IGNORE INTO subjects (subject, key) VALUES (?, ?)",
-        [(subject, os.urandom(KEY_BYTES)) for _, _, subject in taken],
-    )
-    return made
-
-
-def _has_customer(connection: sqlite3.Connection, subject: str) -> bool:
-    query = "SELECT 1 FROM aliases WHERE subject = ? AND kind = 'customer' LIMIT 1"
-    return connection.execute(query, (subject,)).fetchone() is not None
-
-
-def _linked(connection: sqlite3.Connection, subject: Subject) -> list[Subject]:
-    """The subject, then those linked to it, breadth first."""
-    found = [subject]
-    for each in found:
-        rows = connection.execute("SELECT subject FROM subjects WHERE linked_to = ? ORDER BY subject", (each,))
-        found += [Subject(row[0]) for row in rows if row[0] not in found]
-    return found
+    def _keep(self, ciphers: dict[Subject, AESGCM]) -> None:
+        with self._lock:
+            if len(self._ciphers) > CACHED_ALIASES_MAX:
+                self._ciphers = {}
+            self._ciphers.update(ciphers)

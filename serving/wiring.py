@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING
 from ingest.catalog import CatalogueProjection, CatalogueView
 from ingest.click_tokens import ClickTokens
 from ingest.collector import Collector
-from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
+from ingest.dead_letters import DeadLetter
 from ingest.embedded import SqliteFile
 from ingest.erasure import Erasure, Forgotten
 from ingest.importer import ImportTargets
-from ingest.ledger import LEDGER_SCHEMA, ImportLedger
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+from ingest.ledgers.sqlite import LEDGER_SCHEMA, SqliteImportLedger
+from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
 from ingest.projector import EmbeddedProjector, Poison, read_batches
 from ingest.replay import Progress, Replayed, rebuild
 from ingest.replay import verify as compare
@@ -82,12 +83,12 @@ class Engine:
         self._keyring_file = SqliteFile(folder / KEYRING_FILE, schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
         schema = ";".join((LOG_SCHEMA, STATES_SCHEMA, DEAD_LETTERS_SCHEMA, LEDGER_SCHEMA))
         self.file = SqliteFile(folder / MAIN_FILE, schema=schema, version=FILE_VERSION)
-        self.keyring = Keyring(self._keyring_file)
+        self.keyring = SqliteKeyring(self._keyring_file)
         self.tokens = ClickTokens(self.keyring.secret("click-tokens"))
         self.log = SqliteEventLog(self.file)
         self.store = SqliteStateStore(self.file)
-        self.dead_letters = DeadLetters(self.file, self.keyring)
-        self.ledger = ImportLedger(self.file)
+        self.dead_letters = SqliteDeadLetters(self.file, self.keyring)
+        self.ledger = SqliteImportLedger(self.file)
         self.projections = (CatalogueProjection(), ProfileProjection(), TailProjection())
         if self.store.positions() != self.log.ends():  # a replay was cut off: finish it
             rebuild(self.log, self.store, self.projections)

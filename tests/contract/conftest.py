@@ -13,8 +13,9 @@ from typing import Protocol
 import pytest
 
 from ingest.embedded import SqliteFile
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
+from ingest.privacy import Keyring
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.ports import EventLog, StateStore
 from tests.support.distributed import kafka_log, own_prefix, remove_topics
@@ -148,7 +149,7 @@ def sqlite_keyring(folder: Path) -> Iterator[Keyring]:
     """A keyring in a file of the test's own."""
     file = SqliteFile(folder / "keyring.sqlite3", schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
     try:
-        yield Keyring(file)
+        yield SqliteKeyring(file)
     finally:
         file.close()
 

@@ -92,11 +92,12 @@ RESOLVE = """
 import sys
 from pathlib import Path
 from ingest.embedded import SqliteFile
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Alias, Keyring
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+from ingest.privacy import Alias
 file = SqliteFile(Path(sys.argv[1]), schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
 for number in range(40):
     alias = Alias("customer", str(number))
-    print(Keyring(file).resolve([alias])[alias])
+    print(SqliteKeyring(file).resolve([alias])[alias])
 file.close()
 """
 

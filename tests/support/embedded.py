@@ -11,11 +11,12 @@ from pathlib import Path
 from ingest.catalog import CatalogueProjection
 from ingest.click_tokens import ClickTokens
 from ingest.collector import Collector
-from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
+from ingest.dead_letters import DeadLetter
 from ingest.embedded import SqliteFile
 from ingest.erasure import Erasure
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, KEYRING_VERSION, Keyring
 from ingest.projector import EmbeddedProjector, Poison
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.events import Recorded
@@ -39,9 +40,9 @@ class Embedded:
         self.clock = HandClock()
         self.consents: dict[Subject, dict[str, bool]] = {}
         self.keyring_file = SqliteFile(folder / KEYRING_FILE, schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
-        self.keyring = Keyring(self.keyring_file)
+        self.keyring = SqliteKeyring(self.keyring_file)
         self.file = SqliteFile(folder / MAIN_FILE, schema=SCHEMA, version=VERSION)
-        self.dead_letters = DeadLetters(self.file, self.keyring)
+        self.dead_letters = SqliteDeadLetters(self.file, self.keyring)
         self.log = SqliteEventLog(self.file)
         self.store = SqliteStateStore(self.file)
         self.projector = EmbeddedProjector(self.log, self.store, projections, set_aside=self._set_aside)

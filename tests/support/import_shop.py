@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.collector import Collector
-from ingest.dead_letters import DEAD_LETTERS_SCHEMA, DeadLetter, DeadLetters
+from ingest.dead_letters import DeadLetter
 from ingest.dialects.reading import ImportOptions
 from ingest.embedded import SqliteFile
 from ingest.import_report import ImportReport
 from ingest.importer import ImportTargets, import_file
-from ingest.ledger import LEDGER_SCHEMA, ImportLedger
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, SqliteKeyring
+from ingest.ledgers.sqlite import LEDGER_SCHEMA, SqliteImportLedger
+from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
-from ingest.privacy import KEYRING_SCHEMA, Alias, Keyring
+from ingest.privacy import Alias
 from ingest.vocabulary.events import CustomerEvent, Event, ProductUpserted
 from ingest.vocabulary.ids import PARTITIONS, PRODUCT_KEY_PREFIX, ProductId
 
@@ -53,11 +55,11 @@ class ImportShop:
         self._known: set[str] = set()
         self.file = SqliteFile(folder / "dangol.sqlite3", schema=schema, version=1)
         self.keyring_file = SqliteFile(folder / "keyring.sqlite3", schema=KEYRING_SCHEMA, version=1)
-        self.keyring = Keyring(self.keyring_file)
+        self.keyring = SqliteKeyring(self.keyring_file)
         self.log = SqliteEventLog(self.file)
-        self.letters = DeadLetters(self.file, self.keyring)
+        self.letters = SqliteDeadLetters(self.file, self.keyring)
         collector = Collector(self.log, self.keyring, StoppedClock(), lambda _: {})
-        self.targets = ImportTargets(collector, ImportLedger(self.file), self.letters, self.knows, StoppedClock())
+        self.targets = ImportTargets(collector, SqliteImportLedger(self.file), self.letters, self.knows, StoppedClock())
 
     def run(
         self,

@@ -1,0 +1,1 @@
+"""Where the keyring is kept."""

@@ -1,0 +1,1 @@
+"""Where finished imports are noted."""
