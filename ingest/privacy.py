@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -119,6 +119,7 @@ class Seals:
     def __init__(self, find_key: Callable[[Subject], bytes | None]) -> None:
         self._find_key = find_key
         self._ciphers: dict[Subject, AESGCM] = {}
+        self._forgotten = 0
         self._lock = threading.Lock()
 
     def seal(self, subject: Subject, personal: Personal) -> bytes | None:
@@ -151,28 +152,24 @@ class Seals:
         """The subject's cipher; None if its key was destroyed."""
         cipher = self._ciphers.get(subject)
         if cipher is None:
+            forgotten = self._forgotten
             key = self._find_key(subject)
             if key is None:
                 return None
             cipher = AESGCM(key)
-            self._keep({subject: cipher})
+            with self._lock:
+                if forgotten == self._forgotten:  # else the key may have been destroyed while it was looked for
+                    if len(self._ciphers) > CACHED_ALIASES_MAX:
+                        self._ciphers = {}
+                    self._ciphers[subject] = cipher
         return cipher
-
-    def remember(self, keys: Mapping[Subject, bytes]) -> None:
-        """Keys that were found on the way to something else."""
-        self._keep({subject: AESGCM(key) for subject, key in keys.items() if subject not in self._ciphers})
 
     def forget(self, subjects: Collection[Subject] | None = None) -> None:
         """Drop the keys of some subjects, or all of them, from memory."""
         with self._lock:
+            self._forgotten += 1
             if subjects is None:
                 self._ciphers = {}
             else:
                 for subject in subjects:
                     self._ciphers.pop(subject, None)
-
-    def _keep(self, ciphers: dict[Subject, AESGCM]) -> None:
-        with self._lock:
-            if len(self._ciphers) > CACHED_ALIASES_MAX:
-                self._ciphers = {}
-            self._ciphers.update(ciphers)

@@ -62,7 +62,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 def topic_plans(settings: KafkaSettings) -> tuple[TopicPlan, ...]:
-    """The events (16 partitions), the keyring and the dead letters (one each, so that all of it has one order)."""
+    """The events (16 partitions), the keyring (secrets and people) and the dead letters (all of them in one order)."""
     durable = {
         "min.insync.replicas": "2" if settings.replication >= REPLICATION_SAFE else "1",
         "unclean.leader.election.enable": "false",
@@ -84,7 +84,7 @@ def topic_plans(settings: KafkaSettings) -> tuple[TopicPlan, ...]:
     }
     return (
         TopicPlan(settings.events_topic, PARTITIONS, settings.replication, events),
-        TopicPlan(settings.keyring_topic, 1, settings.replication, compacted),
+        TopicPlan(settings.keyring_topic, 2, settings.replication, compacted),
         TopicPlan(settings.dead_letters_topic, 1, settings.replication, compacted),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import redis
 
 from ingest.logs.claim_ids import CLAIM_DAYS_MAX, Claim
-from ingest.states.redis_connection import RedisClient
+from ingest.states.redis_connection import RedisClient, ask
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import Corrupt, Unavailable
 
@@ -146,7 +146,7 @@ class RedisClaims:
         seconds = "" if claim.day is None else SETTLED_S_MAX
         with translated():
             asked: Any = (self._settled_key(claim), before, _written(claim, place), seconds)
-            stands: bytes | None = self._client.execute_command("EVAL", _REPLACE, 1, *asked)
+            stands: bytes | None = ask(self._client, "EVAL", _REPLACE, 1, *asked)
             return stands
 
     def _each(self, items: Sequence[Item], ask: Callable[[Pipeline, Item], object], commands: int) -> list[Any]:

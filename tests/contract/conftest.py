@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import pytest
+import redis
 
 from ingest.embedded import SqliteFile
+from ingest.keyrings.kafka import KafkaKeyring
 from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+from ingest.logs.kafka_settings import KafkaSettings
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
+from ingest.logs.topics import prepare_topics
 from ingest.privacy import Keyring
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import open_redis
@@ -178,20 +182,82 @@ def store(open_store: OpenStore) -> Iterator[StateStore]:
         yield opened
 
 
-@contextlib.contextmanager
-def sqlite_keyring(folder: Path) -> Iterator[Keyring]:
-    """A keyring in a file of the test's own."""
-    file = SqliteFile(folder / "keyring.sqlite3", schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
-    try:
-        yield SqliteKeyring(file)
-    finally:
-        file.close()
+class KeyringBackend(Protocol):
+    """A place where a keyring is kept."""
+
+    def open(self) -> contextlib.AbstractContextManager[Keyring]:
+        """The keyring, as a process of its own would open it; closed at the end."""
+        ...
+
+    @property
+    def opening(self) -> str:
+        """Python that binds `keyring` to it, for another process."""
+        ...
 
 
-@pytest.fixture(params=[sqlite_keyring], ids=["sqlite"])
-def open_keyring(request: pytest.FixtureRequest, tmp_path: Path) -> OpenKeyring:
+class SqliteKeyringBackend:
+    """A file in a folder of the test's own."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.path = request.getfixturevalue("tmp_path") / "keyring.sqlite3"
+        self.opening = f"""
+from pathlib import Path
+from ingest.embedded import SqliteFile
+from ingest.keyrings.kafka import KafkaKeyring
+from ingest.keyrings.sqlite import KEYRING_SCHEMA, KEYRING_VERSION, SqliteKeyring
+keyring = SqliteKeyring(SqliteFile(Path({str(self.path)!r}), schema=KEYRING_SCHEMA, version=KEYRING_VERSION))
+"""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Keyring]:
+        """The keyring, closed at the end."""
+        file = SqliteFile(self.path, schema=KEYRING_SCHEMA, version=KEYRING_VERSION)
+        try:
+            yield SqliteKeyring(file)
+        finally:
+            file.close()
+
+
+class KafkaKeyringBackend:
+    """A topic and keys in Redis of the test's own."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.prefix = own_prefix()
+        self.redis_url: str = request.getfixturevalue("redis_url")
+        self.settings = KafkaSettings(bootstrap=request.getfixturevalue("kafka_address"), prefix=self.prefix)
+        prepare_topics(self.settings)
+        self.opening = f"""
+import redis
+from ingest.keyrings.kafka import KafkaKeyring
+from ingest.logs.kafka_settings import KafkaSettings
+settings = KafkaSettings(bootstrap={self.settings.bootstrap!r}, prefix={self.prefix!r})
+keyring = KafkaKeyring(settings, redis.Redis.from_url({self.redis_url!r}), {self.prefix!r})
+"""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Keyring]:
+        """The keyring, closed at the end."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            keyring = KafkaKeyring(self.settings, client, self.prefix)
+            try:
+                yield keyring
+            finally:
+                keyring.close()
+
+
+@pytest.fixture(params=[SqliteKeyringBackend, KafkaKeyringBackend], ids=["sqlite", "kafka"])
+def keyring_backend(request: pytest.FixtureRequest) -> Iterator[KeyringBackend]:
+    """A backend with an empty keyring."""
+    made: KeyringBackend = request.param(request)
+    yield made
+    if isinstance(made, KafkaKeyringBackend):
+        remove_topics(made.settings.bootstrap, made.prefix)
+
+
+@pytest.fixture
+def open_keyring(keyring_backend: KeyringBackend) -> OpenKeyring:
     """Opens one and the same keyring, as often as it is called; each is like a process of its own."""
-    return lambda: request.param(tmp_path)
+    return keyring_backend.open
 
 
 @pytest.fixture

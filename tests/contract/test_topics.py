@@ -58,7 +58,7 @@ def test_missing_topics_are_made_as_they_should_be(settings: KafkaSettings, admi
     described = admin.describe_topics([plan.name for plan in topic_plans(settings)])
     assert {each["name"]: len(each["partitions"]) for each in described} == {
         settings.events_topic: PARTITIONS,
-        settings.keyring_topic: 1,
+        settings.keyring_topic: 2,
         settings.dead_letters_topic: 1,
     }
     for plan in topic_plans(settings):
