@@ -22,6 +22,7 @@ GARBAGE_OBJECTS = 20_000  # new objects between two young collections; a row mak
 SWITCH_S = 0.001
 POLL_S = 0.2  # how soon a snapshot or another process's facts are noticed
 FOLLOW_S = 0.03  # the same for facts where all of them come from other processes
+HOUSE_S = 3_600.0  # between rounds of housekeeping
 AWAY_S = 1.0  # between attempts where something did not answer
 
 _log = structlog.get_logger(__name__)
@@ -136,6 +137,8 @@ class Worker:
             if engine.answers.moment.publication is None:
                 self._train()
             self._loops.append(Loop("train", self._train, every_s=60.0 * every_minutes))
+        if not engine.is_distributed:
+            self._loops.append(Loop("keep house", engine.keep_house, every_s=HOUSE_S))
 
     def close(self) -> None:
         """Stop what runs beside, write what is queued."""

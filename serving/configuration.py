@@ -35,6 +35,12 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
 
 
+class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[privacy]`: after so many days without a visit, somebody who never identified is forgotten; 0 is never."""
+
+    idle_visitor_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+
+
 class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[distributed.security]`: how brokers are talked to, as `KafkaSettings` has it; secrets belong into variables."""
 
@@ -79,6 +85,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serving: Serving = Serving()
     training: Schedule = Schedule()
     models: TrainingConfiguration = TrainingConfiguration()
+    privacy: Privacy = Privacy()
     distributed: Distributed | None = None
     placements: dict[str, Placement] = {}
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from ingest.keyrings.kafka import KafkaKeyring
 from ingest.ledgers.redis import RedisImportLedger
 from ingest.letters.kafka import KafkaDeadLetters
 
+from ingest.archive.archive import Archive
+from ingest.archive.archivist import Archivist
+from ingest.archive.log import ArchivedLog
 from ingest.dead_letters import DeadLetter, DeadLetters
 from ingest.folding.fold import Poison
 from ingest.folding.group import GroupProjector, Unreadable
 from ingest.folding.repeats import ClaimedFacts
 from ingest.folding.shared import SharedStates
+from ingest.keyrings.kafka import KafkaKeyring
 from ingest.logs.kafka import KafkaEventLog
 from ingest.logs.kafka_group import KafkaMembership
 from ingest.logs.kafka_settings import KafkaSettings
@@ -29,6 +33,7 @@ from serving.engine import Backend
 from serving.unfolded import letters_of
 
 ANSWER_TIMEOUT_S = 0.25  # a page view would rather do without a profile than wait longer
+ARCHIVE_FOLDER = "archive"
 WORK_TIMEOUT_S = 5.0  # a batch of a projector, a scan of the catalogue
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +46,9 @@ class Addresses(NamedTuple):
     redis_url: str
 
 
-def distributed_backend(addresses: Addresses, projections: Sequence[AnyProjection], clock: Clock) -> Backend:
+def distributed_backend(
+    folder: Path, addresses: Addresses, projections: Sequence[AnyProjection], clock: Clock
+) -> Backend:
     """Reach Kafka and Redis, and make the topics that are not there.
 
     Raises:
@@ -52,7 +59,8 @@ def distributed_backend(addresses: Addresses, projections: Sequence[AnyProjectio
     _prepare(settings)
     client = open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)
     claims = RedisClaims(client, settings.prefix)
-    log, store = KafkaEventLog(settings, claims), RedisStateStore(client, settings.prefix, projections)
+    window, store = KafkaEventLog(settings, claims), RedisStateStore(client, settings.prefix, projections)
+    log = ArchivedLog(Archive(folder / ARCHIVE_FOLDER), window)
     keyring = KafkaKeyring(settings, client, settings.prefix)
     dead_letters = KafkaDeadLetters(settings, keyring)
     soon = open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)
@@ -74,7 +82,7 @@ def distributed_backend(addresses: Addresses, projections: Sequence[AnyProjectio
         return GroupProjector(KafkaMembership(settings), log, store, projections, repeats, set_aside, ready)
 
     def close() -> None:
-        log.close()
+        window.close()
         keyring.close()
         dead_letters.close()
         client.close()
@@ -92,6 +100,7 @@ def distributed_backend(addresses: Addresses, projections: Sequence[AnyProjectio
         purge=lambda: None,
         close=close,
         project=project,
+        archivist=Archivist(window, folder / ARCHIVE_FOLDER),
     )
 
 

@@ -36,10 +36,12 @@ from recommender.snapshot import SnapshotStore
 from serving.access import AccessKeys
 from serving.configuration import Configuration
 from serving.folder import server_lock, training_lock
+from serving.idle_visitors import expire_idle_visitors
 from serving.metrics import Metrics
 from serving.people import People
 
 if TYPE_CHECKING:
+    from ingest.archive.archivist import Archivist
     from ingest.folding.group import GroupProjector
     from ingest.states.redis import RedisStateStore
     from ingest.states.sqlite import SqliteStateStore
@@ -58,6 +60,7 @@ class Backend(NamedTuple):
         purge: leaves no byte of what was erased in places that are only emptied later.
         close: writes what is queued and lets go.
         project: a projector of the group that folds; None where folding is part of appending, in one process.
+        archivist: keeps what the log will forget; None where it forgets nothing.
     """
 
     log: EventLog
@@ -71,6 +74,7 @@ class Backend(NamedTuple):
     purge: Callable[[], None]
     close: Callable[[], None]
     project: Callable[[], GroupProjector] | None = None
+    archivist: Archivist | None = None
 
 
 class Engine:
@@ -237,6 +241,16 @@ class Engine:
         if self._backend.project is None:
             raise ConfigurationError("without [distributed] in dangol.toml the server folds by itself: `dangol serve`")
         return self._backend.project()
+
+    def keep_house(self) -> None:
+        """What is due once in a while: archive what the log will forget, let go of visitors who stay away."""
+        if self._backend.archivist is not None:
+            self._backend.archivist.catch_up()
+            self._backend.archivist.compact()
+        idle_days = self.configuration.privacy.idle_visitor_days
+        if idle_days:
+            now, is_customer = self.clock.now(), self.keyring.is_customer
+            expire_idle_visitors(self.store, self.log, is_customer, idle_days=idle_days, now=now)
 
     @property
     def is_distributed(self) -> bool:

@@ -73,7 +73,7 @@ def _engine(folder: Path, configuration: Configuration) -> Engine:
     from serving.distributed import distributed_backend
 
     addresses = _addresses(configuration.distributed)
-    return Engine(folder, configuration, clock, projections, distributed_backend(addresses, projections, clock))
+    return Engine(folder, configuration, clock, projections, distributed_backend(folder, addresses, projections, clock))
 
 
 def _addresses(distributed: Distributed) -> Addresses:

@@ -15,7 +15,7 @@ import structlog
 
 from ingest.folding.fold import BATCH_MAX, Poison, encode_states, fold
 from ingest.folding.repeats import Repeats
-from ingest.vocabulary.errors import PositionConflict, Unavailable
+from ingest.vocabulary.errors import Corrupt, PositionConflict, Unavailable
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
 
@@ -35,10 +35,11 @@ class Unreadable(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What came of a partition: facts and records that are none, up to and including offset `upto`."""
+    """What came of a partition: facts and records that are none, from offset `first` up to and including `upto`."""
 
     facts: Sequence[Recorded]
     unreadable: Sequence[Unreadable]
+    first: int
     upto: int
 
 
@@ -71,7 +72,7 @@ class GroupProjector:
 
     Args:
         membership: who folds which partition, and the records.
-        log: takes what follows from facts.
+        log: takes what follows from facts; has the facts that the membership no longer gets.
         store: states and positions.
         projections: the folds.
         repeats: leaves out facts that are in the log twice.
@@ -96,8 +97,12 @@ class GroupProjector:
         self._stopping = threading.Event()
         self.facts = 0
 
-    def run(self) -> None:
-        """Fold until told to stop; what is away (the store, the log) is waited for."""
+    def run(self, alive: Callable[[], None] = lambda: None) -> None:
+        """Fold until told to stop; what is away (the store, the log) is waited for.
+
+        Args:
+            alive: called after every step, whether there was anything to do or not.
+        """
         wait_s = WAIT_FIRST_S
         while not self._stopping.is_set():
             try:
@@ -108,6 +113,7 @@ class GroupProjector:
                 self.start_over()
                 self._stopping.wait(wait_s)
                 wait_s = min(2 * wait_s, WAIT_MAX_S)
+            alive()
         self._membership.close()
 
     def stop(self) -> None:
@@ -138,6 +144,10 @@ class GroupProjector:
 
     def _fold(self, partition: int, read: Read) -> int:
         before = self._folded[partition]
+        if read.upto <= before:
+            return 0
+        if read.first > before + 1:
+            return self._fold_history(partition, before)
         batch = [recorded for recorded in read.facts if recorded.position.offset > before]
         counting = self._repeats.without(batch)
         folded = fold(self._projections, counting, self._store.load)
@@ -155,6 +165,15 @@ class GroupProjector:
             return 0
         self._folded[partition] = read.upto
         return len(batch)
+
+    def _fold_history(self, partition: int, before: int) -> int:
+        """Fold from the log what the group's topic has forgotten: the log reaches further back, into the archive."""
+        facts = self._log.read(partition, after=before, limit=BATCH_MAX)
+        if not facts or facts[0].position.offset != before + 1:
+            raise Corrupt(f"partition {partition} has lost what follows offset {before}, and the archive lacks it")
+        folded = self._fold(partition, Read(facts, (), before + 1, facts[-1].position.offset))
+        self._membership.begin(partition, self._folded[partition])
+        return folded
 
     def _begin(self, partition: int, after: int) -> None:
         self._folded[partition] = after

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError
 
 from ingest.folding.group import Read, Unreadable
 from ingest.logs.kafka_records import recorded_of
@@ -36,7 +36,7 @@ class KafkaMembership:
             group_id=f"{settings.prefix}.projector",
             partition_assignment_strategy=[CooperativeStickyAssignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # read by nobody: where to begin comes from the store
+            auto_offset_reset="earliest",  # what retention has removed is noticed as a gap, and read from the archive
             session_timeout_ms=SESSION_S * _SECOND_MS,
             heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
             max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
@@ -55,8 +55,6 @@ class KafkaMembership:
         """
         try:
             polled = self._consumer.poll(int(timeout_s * _SECOND_MS), max_records=limit)
-        except OffsetOutOfRangeError as error:
-            raise Unavailable(f"Kafka no longer has what comes next: {error}") from error
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be read: {error}") from error
         came = {}
@@ -98,4 +96,4 @@ def _read(partition: int, records: Sequence[Any]) -> Read:
         except Corrupt as error:
             unreadable.append(Unreadable(partition, record.offset, stored, error.message))
         upto = record.offset
-    return Read(facts, unreadable, upto)
+    return Read(facts, unreadable, records[0].offset, upto)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,19 @@ class Options(NamedTuple):
             console=console,
             disable=not console.is_terminal,
         )
+
+
+HEARTBEAT = click.option(
+    "--heartbeat",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file to touch every few seconds while all is well.",
+)
+
+
+def when_told_to_stop(stop: Callable[[], None]) -> None:
+    """Call this when the process is told to end (SIGTERM, Ctrl-C), instead of ending it where it stands."""
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda *_: stop())
 
 
 def command(group: click.Group, name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from serving.commands.options import Options, command
+from serving.commands.options import HEARTBEAT, Options, command, when_told_to_stop
 
 if TYPE_CHECKING:
     from serving.configuration import Role
@@ -49,16 +48,17 @@ def add_commands(main: click.Group) -> None:
         run(options.folder, options.configuration, host=host, port=port, role=role, workers=workers)
 
     @command(main, "project")
-    def project(options: Options) -> None:
+    @HEARTBEAT
+    def project(options: Options, heartbeat: Path | None) -> None:
         """Fold what comes into the log, as one of the group of projectors, until told to stop."""
+        from serving.trainer import Heartbeat
         from serving.wiring import open_engine
 
         with open_engine(options.folder, options.configuration) as engine:
             projector = engine.projector_of_the_group()
-            for told in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(told, lambda *_: projector.stop())
+            when_told_to_stop(projector.stop)
             click.echo("dangol: folding (Ctrl-C stops)", err=True)
-            projector.run()
+            projector.run(Heartbeat(heartbeat).beat)
 
     @command(main, "demo")
     @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)

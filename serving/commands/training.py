@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 import msgspec
 
-from serving.commands.options import Options, command
+from serving.commands.options import HEARTBEAT, Options, command, when_told_to_stop
 from serving.commands.times import TIME
 
 
@@ -16,11 +17,23 @@ def add_commands(main: click.Group) -> None:
 
     @command(main, "train")
     @click.option("--until", type=TIME, help="Only what was known then; the snapshot is kept, not published.")
-    def train(options: Options, until: datetime | None) -> None:
+    @click.option("--every", type=click.IntRange(1), help="Stay, and do so every so many minutes; keep house as well.")
+    @HEARTBEAT
+    def train(options: Options, until: datetime | None, every: int | None, heartbeat: Path | None) -> None:
         """Make a new model snapshot from the log and publish it."""
         from serving.wiring import open_engine, with_deterministic_arithmetic
 
+        if until is not None and every is not None:
+            raise click.UsageError("--until is for one training, --every for many")
         with_deterministic_arithmetic()
+        if every is not None:
+            from serving.trainer import Heartbeat, Trainer
+
+            with open_engine(options.folder, options.configuration) as engine:
+                trainer = Trainer(engine, 60.0 * every, Heartbeat(heartbeat))
+                when_told_to_stop(trainer.stop)
+                trainer.run()
+            return
         with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
             task = bar.add_task("training", total=100)
             trained = engine.train(

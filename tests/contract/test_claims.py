@@ -35,8 +35,8 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield single
         return
     with (
-        redis_cluster(tmp_path_factory.mktemp("cluster"), nodes=1) as url,
-        redis.RedisCluster.from_url(url) as cluster,
+        redis_cluster(tmp_path_factory.mktemp("cluster"), nodes=1) as servers,
+        redis.RedisCluster.from_url(servers[0].url) as cluster,
     ):
         yield cluster  # type: ignore[misc]
 

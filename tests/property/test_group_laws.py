@@ -64,7 +64,7 @@ class HandMembership:
             facts = self._log.read(partition, after=self._after.get(partition, -1), limit=STEP_FACTS)
             if facts:
                 self._after[partition] = facts[-1].position.offset
-                came[partition] = Read(facts, (), facts[-1].position.offset)
+                came[partition] = Read(facts, (), facts[0].position.offset, facts[-1].position.offset)
         return came
 
     def assigned(self) -> frozenset[int]:

@@ -153,18 +153,7 @@ def parsed(arguments: list[str]) -> click.Context:
     return command.make_context(name, arguments)
 
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="the command line does not know it yet")
-
-
-@pytest.mark.parametrize(
-    "service",
-    [
-        "init",
-        pytest.param("serve", marks=NOT_YET),
-        pytest.param("projector", marks=NOT_YET),
-        pytest.param("trainer", marks=NOT_YET),
-    ],
-)
+@pytest.mark.parametrize("service", ["init", "serve", "projector", "trainer"])
 def test_the_command_line_of_a_service_is_understood(service: str, compose: dict[str, Any]) -> None:
     assert parsed(compose["services"][service]["command"]).params
 
