@@ -74,16 +74,14 @@ class Shared:
             if self._producer is not broken:
                 return
             self._producer = None
-        with contextlib.suppress(errors.KafkaError):
-            broken.close(timeout=0.1)
+        end(broken, within_s=0.1)
 
     def close(self) -> None:
         """Send what is queued, then end."""
         with self._lock:
             producer, self._producer, self._closed = self._producer, None, True
         if producer is not None:
-            with contextlib.suppress(errors.KafkaError):
-                producer.close(timeout=CLOSE_S_MAX)
+            end(producer, within_s=CLOSE_S_MAX)
 
 
 class Gate:
@@ -223,6 +221,16 @@ def connected(kind: Any, **options: Any) -> Any:
         for client in made:
             client.close()
         raise
+
+
+def end(producer: Any, *, within_s: float) -> None:
+    """Close a producer: what is queued is sent within a time, or fails."""
+    try:
+        producer.close(timeout=within_s)
+    except errors.KafkaError:  # it gave up waiting for its queue, and closed nothing
+        producer._sender.force_close()
+        producer._unregister_cleanup()
+        producer._closed = True
 
 
 def _impatience() -> dict[str, int]:
