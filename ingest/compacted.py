@@ -21,10 +21,11 @@ _READ_RECORDS = 2_000
 
 
 class Record(NamedTuple):
-    """A value under a key; None forgets the key."""
+    """A value under a key; None forgets the key. The offset is the broker's: nobody else has it, ever."""
 
     key: bytes
     value: bytes | None
+    offset: int = -1
 
 
 class CompactedTopic:
@@ -59,7 +60,7 @@ class CompactedTopic:
         """
         with _translated(f"write to topic {self.name}"):
             futures = [
-                self._producer.send(self.name, key=key, value=value, partition=partition) for key, value in records
+                self._producer.send(self.name, key=each.key, value=each.value, partition=partition) for each in records
             ]
             deadline = time.monotonic() + DELIVERY_S + 1.0
             return [future.get(timeout=max(0.0, deadline - time.monotonic())).offset for future in futures]
@@ -81,7 +82,7 @@ class CompactedTopic:
                 batch = consumer.poll(timeout_ms=500, max_records=_READ_RECORDS).get(place, [])
                 if batch:
                     start = batch[-1].offset + 1
-                    yield start, [Record(each.key, each.value) for each in batch if each.offset < end]
+                    yield start, [Record(each.key, each.value, each.offset) for each in batch if each.offset < end]
                     deadline = time.monotonic() + READ_PATIENCE_S
                 elif time.monotonic() > deadline:
                     raise Unavailable(f"topic {self.name} cannot be read: the broker sends nothing")
