@@ -69,6 +69,9 @@ def test_no_byte_of_a_forgotten_customer_is_left_in_any_file(place: Backend) -> 
         a_life_of_mary(dangol)
         ids = {b"mary-17850", b"visitor-a-7"} if place.clear_ids else set()
         assert traces(place) == ids, "only the keyring knows ids; all else is sealed"
+        mary = dangol.keyring.find(Alias("customer", MARY))
+        assert mary is not None
+        assert mary.encode() in place.stored(), "the search reads what is kept"
         forgotten = dangol.erasure.forget(MARY)
         assert (forgotten.subjects, forgotten.dead_letters) == (2, 2)
         assert traces(place) == set()
