@@ -6,25 +6,28 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from ingest.logs.kafka_settings import KafkaSettings
+from ingest.logs.kafka_clients import connected, new_consumer, translated
+from ingest.logs.kafka_settings import CONNECT_MS_MAX, KafkaSettings
 from ingest.vocabulary.errors import Unavailable
 
-REQUEST_S, DELIVERY_S = 3.0, 4.0  # of one attempt, and of all: afterwards a record will not be sent any more
-METADATA_S = 1.0  # how long a send waits to learn where a partition is
+REQUEST_MS = 3_000  # of one attempt to write
+DELIVERY_S = 4.0  # of all attempts: afterwards a record will not be sent any more
+METADATA_MS = 1_000  # to find a broker, and where a partition is
 READ_PATIENCE_S = 10.0  # without a new record
 _READ_RECORDS = 2_000
 
 
 class Record(NamedTuple):
-    """A value under a key; None forgets the key."""
+    """A value under a key; None forgets the key. The offset is the broker's: nobody else has it, ever."""
 
     key: bytes
     value: bytes | None
+    offset: int = -1
 
 
 class CompactedTopic:
@@ -38,31 +41,30 @@ class CompactedTopic:
 
     def __init__(self, settings: KafkaSettings, name: str) -> None:
         self._settings, self.name = settings, name
-        with _translated(f"open topic {name}"):
-            self._producer = KafkaProducer(
-                **settings.client_options()
-                | {
-                    "request_timeout_ms": int(REQUEST_S * 1000),
-                    "delivery_timeout_ms": int(DELIVERY_S * 1000),
-                    "max_block_ms": int(METADATA_S * 1000),
-                    "acks": "all",
-                    "enable_idempotence": True,
-                    "allow_auto_create_topics": False,
-                }
-            )
+        self._lock = threading.Lock()
+        self._producer: Any = None
+        with self._translated("let us write to"):
+            self._connected(CONNECT_MS_MAX)
 
-    def append(self, records: Sequence[Record], *, partition: int) -> list[int]:
-        """Write records durably, in order; their offsets.
+    def append(self, records: Sequence[Record], *, partition: int) -> None:
+        """Write records durably, in order.
 
         Raises:
             Unavailable: not all are acknowledged; some may be written nevertheless, or none.
         """
-        with _translated(f"write to topic {self.name}"):
-            futures = [
-                self._producer.send(self.name, key=key, value=value, partition=partition) for key, value in records
-            ]
-            deadline = time.monotonic() + DELIVERY_S + 1.0
-            return [future.get(timeout=max(0.0, deadline - time.monotonic())).offset for future in futures]
+        with self._translated("acknowledge what we wrote to"):
+            producer = self._connected()
+            try:
+                futures = [
+                    producer.send(self.name, key=each.key, value=each.value, partition=partition) for each in records
+                ]
+                deadline = time.monotonic() + DELIVERY_S + 1.0
+                for future in futures:
+                    future.get(timeout=max(0.0, deadline - time.monotonic()))
+            except KafkaError as error:
+                if not error.retriable:
+                    self._give_up(producer)
+                raise
 
     def read(self, partition: int, *, start: int = 0) -> Iterator[tuple[int, list[Record]]]:
         """The records from an offset to the present end, in order, in batches; with each, the offset behind it.
@@ -71,7 +73,7 @@ class CompactedTopic:
             Unavailable: the broker did not answer.
         """
         place = TopicPartition(self.name, partition)
-        with _translated(f"read topic {self.name}"), contextlib.closing(self._consumer()) as consumer:
+        with self._translated("let us read"), contextlib.closing(new_consumer(self._settings)) as consumer:
             consumer.assign([place])
             end = consumer.end_offsets([place])[place]
             start = max(start, consumer.beginning_offsets([place])[place])
@@ -81,26 +83,49 @@ class CompactedTopic:
                 batch = consumer.poll(timeout_ms=500, max_records=_READ_RECORDS).get(place, [])
                 if batch:
                     start = batch[-1].offset + 1
-                    yield start, [Record(each.key, each.value) for each in batch if each.offset < end]
+                    yield start, [Record(each.key, each.value, each.offset) for each in batch if each.offset < end]
                     deadline = time.monotonic() + READ_PATIENCE_S
                 elif time.monotonic() > deadline:
                     raise Unavailable(f"topic {self.name} cannot be read: the broker sends nothing")
 
     def close(self) -> None:
-        """Let go of the broker."""
-        with _translated(f"close topic {self.name}"):
-            self._producer.close(timeout=DELIVERY_S)
+        """Send what is on its way, then let go of the broker."""
+        with self._translated("let us go from"), self._lock:
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                producer.close(timeout=DELIVERY_S)
 
-    def _consumer(self) -> KafkaConsumer:
-        return KafkaConsumer(**self._settings.client_options(), group_id=None, enable_auto_commit=False)
+    def _connected(self, patience_ms: int = METADATA_MS) -> Any:
+        with self._lock:
+            if self._producer is None:
+                self._producer = connected(
+                    KafkaProducer,
+                    **self._settings.client_options()
+                    | {"request_timeout_ms": REQUEST_MS, "bootstrap_timeout_ms": patience_ms},
+                    delivery_timeout_ms=int(DELIVERY_S * 1000),
+                    max_block_ms=METADATA_MS,
+                    acks="all",
+                    enable_idempotence=True,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                )
+            return self._producer
 
+    def _give_up(self, producer: Any) -> None:
+        """A producer that cannot go on is replaced by the next append."""
+        with self._lock:
+            if self._producer is not producer:
+                return
+            self._producer = None
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=0.1)
 
-@contextlib.contextmanager
-def _translated(deed: str) -> Iterator[None]:
-    try:
-        yield
-    except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka did not let us {deed}: {type(error).__name__}: {error}") from error
+    @contextlib.contextmanager
+    def _translated(self, deed: str) -> Iterator[None]:
+        try:
+            yield
+        except (KafkaError, OSError) as error:
+            raise translated(error, f"does not {deed} topic {self.name} ({type(error).__name__})") from error
 
 
 def pause(seconds: float) -> None:

@@ -282,7 +282,7 @@ class KafkaKeyring:
 
     def _read_secrets(self) -> None:
         for _, records in self._topic.read(SECRETS):
-            for key, value in records:
+            for key, value, _ in records:
                 assert value is not None, "secrets are never forgotten"
                 self._secrets.setdefault(key.rpartition(b"\0")[0].decode(), value)
 

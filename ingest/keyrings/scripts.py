@@ -17,7 +17,9 @@ is the same for all that is known of a subject.
 
 from __future__ import annotations
 
-FENCE_MS = 8_000  # how long after a claim its process may still write: begin within 1 s, send for 5, 2 to spare
+FENCE_MS = (
+    8_000  # how long after a claim its process may still write: begin within 1 s, connect and send for 6, 1 to spare
+)
 HELP_AFTER_MS = 30_000  # a proposal that nobody came back for is completed by whoever claims next
 HELPED_MAX = 8  # of those, at once
 PENDING_MAX = 100_000  # a broker is away and visitors come: beyond it they are refused

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,19 +11,50 @@ import pytest
 
 from ingest import dead_letters as module
 from ingest.dead_letters import DETAIL_LENGTH_MAX, DeadLetter, DeadLetters
+from ingest.letters.kafka import KafkaDeadLetters
+from ingest.logs.kafka_settings import KafkaSettings
+from ingest.logs.topics import prepare_topics
 from ingest.vocabulary.errors import NotFound, Unavailable
-from tests.support.embedded import Embedded, embedded
+from tests.support.distributed import own_prefix, remove_topics
+from tests.support.embedded import embedded
+
+OpenLetters = Callable[[], contextlib.AbstractContextManager[DeadLetters]]
+
+
+@contextlib.contextmanager
+def sqlite_letters(folder: Path) -> Iterator[DeadLetters]:
+    """Letters in a file of the test's own."""
+    with embedded(folder) as dangol:
+        yield dangol.dead_letters
+
+
+@contextlib.contextmanager
+def kafka_letters(settings: KafkaSettings, folder: Path) -> Iterator[DeadLetters]:
+    """Letters in a topic of the test's own; whose secret they are sealed under is not theirs to know."""
+    with embedded(folder) as dangol:
+        letters = KafkaDeadLetters(settings, dangol.keyring)
+        try:
+            yield letters
+        finally:
+            letters.close()
+
+
+@pytest.fixture(params=["sqlite", "kafka"])
+def open_letters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLetters]:
+    """Opens one and the same letters, as often as it is called."""
+    if request.param == "sqlite":
+        yield lambda: sqlite_letters(tmp_path)
+        return
+    settings = KafkaSettings(bootstrap=request.getfixturevalue("kafka_address"), prefix=own_prefix())
+    prepare_topics(settings)
+    yield lambda: kafka_letters(settings, tmp_path)
+    remove_topics(settings.bootstrap, settings.prefix)
 
 
 @pytest.fixture
-def dangol(tmp_path: Path) -> Iterator[Embedded]:
-    with embedded(tmp_path) as opened:
+def letters(open_letters: OpenLetters) -> Iterator[DeadLetters]:
+    with open_letters() as opened:
         yield opened
-
-
-@pytest.fixture
-def letters(dangol: Embedded) -> DeadLetters:
-    return dangol.dead_letters
 
 
 def letter(payload: str = "{}", **fields: str) -> DeadLetter:
@@ -75,18 +107,28 @@ def test_a_number_is_never_used_again(letters: DeadLetters) -> None:
     assert later.letter > max(numbers)
 
 
-def test_a_payload_is_sealed_at_rest(dangol: Embedded, tmp_path: Path) -> None:
-    dangol.dead_letters.add([letter('{"email": "mary@example.org"}')], at_ms=0)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(b"dead_letters" in path.read_bytes() for path in files), "the search reads the right files"
-    assert not any(b"mary@example.org" in path.read_bytes() for path in files)
+def test_a_payload_is_sealed_at_rest(tmp_path: Path) -> None:
+    with embedded(tmp_path) as dangol:
+        dangol.dead_letters.add([letter('{"email": "mary@example.org"}')], at_ms=0)
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert any(b"dead_letters" in path.read_bytes() for path in files), "the search reads the right files"
+        assert not any(b"mary@example.org" in path.read_bytes() for path in files)
 
 
-def test_letters_are_opened_again_after_closing(tmp_path: Path) -> None:
-    with embedded(tmp_path) as dangol:
-        dangol.dead_letters.add([letter("a")], at_ms=0)
-    with embedded(tmp_path) as dangol:
-        assert payloads(dangol.dead_letters) == ["a"]
+def test_letters_are_opened_again_after_closing(open_letters: OpenLetters) -> None:
+    with open_letters() as letters:
+        letters.add([letter("a")], at_ms=0)
+    with open_letters() as letters:
+        assert payloads(letters) == ["a"]
+
+
+def test_two_openings_see_the_same_letters(open_letters: OpenLetters) -> None:
+    with open_letters() as here, open_letters() as there:
+        here.add([letter("a"), letter("b", place="line 2")], at_ms=0)
+        assert payloads(there) == ["a", "b"]
+        assert there.places("api") == {"line 1", "line 2"}
+        there.remove([next(iter(here.all())).letter])
+        assert (payloads(here), here.count(), here.places("api")) == (["b"], 1, {"line 2"})
 
 
 def test_forgetting_removes_every_letter_that_mentions_an_id(letters: DeadLetters) -> None:
