@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 
 import click
@@ -13,6 +14,9 @@ from serving.commands import import_, log, people, products, server, training
 @click.version_option(version("dangol"), prog_name="dangol")
 def main() -> None:
     """A shop's memory: clickstream and orders in, recommendations out."""
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # results go to the standard output
 
 
 for module in (import_, products, training, server, log, people):

@@ -6,10 +6,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-from ingest.ledgers.redis import RedisImportLedger
-from ingest.letters.kafka import KafkaDeadLetters
-
 from ingest.archive.archive import Archive
 from ingest.archive.archivist import Archivist
 from ingest.archive.log import ArchivedLog
@@ -19,6 +15,8 @@ from ingest.folding.group import GroupProjector, Unreadable
 from ingest.folding.repeats import ClaimedFacts
 from ingest.folding.shared import SharedStates
 from ingest.keyrings.kafka import KafkaKeyring
+from ingest.ledgers.redis import RedisImportLedger
+from ingest.letters.kafka import KafkaDeadLetters
 from ingest.logs.kafka import KafkaEventLog
 from ingest.logs.kafka_group import KafkaMembership
 from ingest.logs.kafka_settings import KafkaSettings
@@ -35,8 +33,6 @@ from serving.unfolded import letters_of
 ANSWER_TIMEOUT_S = 0.25  # a page view would rather do without a profile than wait longer
 ARCHIVE_FOLDER = "archive"
 WORK_TIMEOUT_S = 5.0  # a batch of a projector, a scan of the catalogue
-
-_log = structlog.get_logger(__name__)
 
 
 class Addresses(NamedTuple):
@@ -56,11 +52,13 @@ def distributed_backend(
         Unavailable: Kafka or Redis does not answer.
     """
     settings = addresses.kafka
-    _prepare(settings)
+    advice = _prepare(settings)
     client = open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)
     claims = RedisClaims(client, settings.prefix)
     window, store = KafkaEventLog(settings, claims), RedisStateStore(client, settings.prefix, projections)
     log = ArchivedLog(Archive(folder / ARCHIVE_FOLDER), window)
+    if max(window.ends()) < 0:  # a new shop: nothing can have been lost, and nobody has to fold before it takes facts
+        store.begin_epoch(window.ends)
     keyring = KafkaKeyring(settings, client, settings.prefix)
     dead_letters = KafkaDeadLetters(settings, keyring)
     soon = open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)
@@ -100,18 +98,18 @@ def distributed_backend(
         purge=lambda: None,
         close=close,
         project=project,
+        advice=advice,
         archivist=Archivist(window, folder / ARCHIVE_FOLDER),
     )
 
 
-def _prepare(settings: KafkaSettings) -> None:
+def _prepare(settings: KafkaSettings) -> tuple[str, ...]:
+    """Make the topics; what could be better about them."""
     problems = prepare_topics(settings)
-    for problem in problems:
-        if not problem.fatal:
-            _log.warning("a topic could be kept better", topic=problem.topic, problem=problem.message)
     unusable = [problem.message for problem in problems if problem.fatal]
     if unusable:
         raise ConfigurationError("; ".join(unusable))
+    return tuple(problem.message for problem in problems)
 
 
 def _letter_of(unreadable: Unreadable) -> DeadLetter:

@@ -61,6 +61,7 @@ class Backend(NamedTuple):
         close: writes what is queued and lets go.
         project: a projector of the group that folds; None where folding is part of appending, in one process.
         archivist: keeps what the log will forget; None where it forgets nothing.
+        advice: what an operator could do better, in sentences.
     """
 
     log: EventLog
@@ -75,6 +76,7 @@ class Backend(NamedTuple):
     close: Callable[[], None]
     project: Callable[[], GroupProjector] | None = None
     archivist: Archivist | None = None
+    advice: tuple[str, ...] = ()
 
 
 class Engine:
@@ -91,6 +93,7 @@ class Engine:
         self.folder, self.configuration, self.clock = folder, configuration, clock
         self.configuration_id = configuration.configuration_id
         self.projections, self._backend = tuple(projections), backend
+        self.advice = backend.advice
         self.log, self.store, self.projector = backend.log, backend.store, backend.states
         self.keyring, self.dead_letters, self.ledger = backend.keyring, backend.dead_letters, backend.ledger
         self.metrics = Metrics()

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import redis
 
 from ingest.keyrings.cache import translated
 from ingest.ledger import Entry
+from ingest.states.redis_connection import RedisClient
 from ingest.vocabulary.clock import epoch_ms, from_epoch_ms
 
 
@@ -21,7 +21,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
 class RedisImportLedger:
     """The finished imports, in one hash. Without it a file that comes again is read again, and changes nothing."""
 
-    def __init__(self, client: redis.Redis, prefix: str) -> None:
+    def __init__(self, client: RedisClient, prefix: str) -> None:
         self._client: Any = client
         self._name = f"{prefix}:imports"
 

@@ -25,8 +25,9 @@ def add_commands(main: click.Group) -> None:
 
         folder = directory or options.folder
         path, written = write_configuration(folder)
-        with open_engine(folder, None):
-            pass
+        with open_engine(folder, None) as engine:
+            for advice in engine.advice:
+                click.echo(f"dangol: {advice}", err=True)
         said = "written" if written else "there already, left as it is"
         options.show({"data": str(folder), "configuration": str(path), "written": written}, f"{path}: {said}")
 

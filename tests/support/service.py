@@ -22,6 +22,8 @@ EXAMPLE = REPOSITORY / "examples" / "online-retail"
 ORDERS = EXAMPLE / "online_retail.csv.gz"
 CATEGORIES = EXAMPLE / "categories.toml"
 DANGOL = (sys.executable, "-m", "serving")
+# kafka-python reads its schemas in a way that Python 3.11 calls deprecated.
+WARNINGS = "error," + ",".join(f"ignore:{each}_text is deprecated:DeprecationWarning" for each in ("read", "open"))
 # Waits end as soon as what they wait for is there; a busy or throttled machine may take very long.
 READY_WAIT_MAX_S = 300.0
 STOP_WAIT_MAX_S = 120.0
@@ -47,7 +49,7 @@ def environment(**changes: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DANGOL_", "PYTEST_"))}
     return {
         **kept,
-        "PYTHONWARNINGS": "error,ignore:read_text is deprecated:DeprecationWarning",
+        "PYTHONWARNINGS": WARNINGS,
         "PYTHONPATH": str(REPOSITORY),
         **changes,
     }
