@@ -114,6 +114,7 @@ class Service(Client):
         port: int | None = None,
         arguments: tuple[str, ...] = (),
         file_bytes_max: int | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__("127.0.0.1", port or free_port())
         self.folder = folder
@@ -133,7 +134,7 @@ class Service(Client):
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment(),
+                env=environment(**(variables or {})),
                 start_new_session=True,
             )
 

@@ -1,0 +1,165 @@
+"""The distributed deployment, end to end: what collects, folds, trains and answers are processes of their own."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.deployed import deployed_kafka_settings, deployed_redis
+from tests.support.deployment import Deployment, deployment
+from tests.support.distributed import own_prefix, remove_topics
+from tests.support.kafka import KafkaBroker
+from tests.support.service import ORDERS, Service, dangol, serving, wait_for
+from tests.support.small_shop import MUGS, PLATES, PRODUCTS, REGULAR, order, view
+
+PASSWORD = "of-this-test-0123456789"
+INVOICES = 1_200
+AT_ONCE = 100
+
+
+@pytest.fixture
+def shop(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    """An empty shop on the Kafka and the Redis that the tests share."""
+    prefix = own_prefix()
+    with deployment(tmp_path / "data", kafka_address, redis_url, prefix=prefix) as made:
+        yield made
+    remove_topics(kafka_address, prefix)
+
+
+def example_orders(count: int) -> list[dict[str, Any]]:
+    """The first orders of the example shop, as a shop posts them."""
+    with gzip.open(ORDERS) as packed:
+        rows = list(itertools.islice(csv.DictReader(io.TextIOWrapper(packed, "utf-8")), 60 * count))
+    orders: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["InvoiceNo"].startswith("C") or int(row["Quantity"]) < 1 or not row["CustomerID"]:
+            continue
+        told = orders.setdefault(
+            row["InvoiceNo"],
+            {
+                "event_id": f"e-{row['InvoiceNo']}",
+                "type": "order_completed",
+                "order_id": row["InvoiceNo"],
+                "customer_id": row["CustomerID"],
+                "currency": "GBP",
+                "occurred_at": f"2026-{1 + len(orders) % 9:02d}-{1 + len(orders) % 28:02d}T10:00:00Z",
+                "lines": [],
+            },
+        )
+        told["lines"].append(
+            {"product_id": row["StockCode"], "quantity": int(row["Quantity"]), "price": row["UnitPrice"]}
+        )
+    return list(orders.values())[:count]
+
+
+def post(service: Service, events: Sequence[dict[str, Any]]) -> None:
+    """Post events, a hundred at once; all are new."""
+    for start in range(0, len(events), AT_ONCE):
+        part = events[start : start + AT_ONCE]
+        assert service.tell(*part) == ["accepted"] * len(part)
+
+
+def rows_of(service: Service, products: Sequence[str], customers: Sequence[str]) -> list[Any]:
+    """What a service recommends; without what every answer has of its own."""
+    asked: list[tuple[str, dict[str, str]]] = [("home.popular", {})]
+    asked += [("product.bought-together", {"product_ids": each}) for each in products]
+    asked += [("home.for-you", {"customer_id": each}) for each in customers]
+    rows = []
+    for placement, query in asked:
+        answered = service.get(f"/v1/recommendations/{placement}", **query)
+        assert answered["degraded"] == []
+        for item in answered["items"]:
+            item.pop("click_token")
+        rows.append((placement, query, answered["snapshot"], answered["items"]))
+    return rows
+
+
+def test_the_processes_of_the_compose_file_answer_what_the_embedded_deployment_answers(tmp_path: Path) -> None:
+    orders = example_orders(INVOICES)
+    products = sorted({line["product_id"] for each in orders[:40] for line in each["lines"]})[:25]
+    customers = sorted({each["customer_id"] for each in orders})[:15]
+    alone = tmp_path / "embedded"
+    dangol("init", data=alone, check=True)
+    with serving(alone) as service:
+        post(service, orders)
+        trained = json.loads(dangol("train", "--json", data=alone, check=True).stdout)["snapshot_id"]
+        wait_for(lambda: service.get("/v1/recommendations/home.popular")["snapshot"] == trained, "the snapshot")
+        expected = rows_of(service, products, customers)
+
+    broker = KafkaBroker(tmp_path / "kafka", deployed_kafka_settings())
+    redis_server = deployed_redis(tmp_path / "redis", PASSWORD)
+    try:
+        broker.start()
+        redis_server.start()
+        address = f"redis://127.0.0.1:{redis_server.port}/0"
+        secret = {"DANGOL_REDIS_PASSWORD": PASSWORD}
+        with deployment(tmp_path / "data", broker.address, address, prefix="dangol", **secret) as shop:
+            projectors = [shop.projector(), shop.projector()]
+            service = shop.serve("--workers", "2", "--role", "all")
+            post(service, orders)
+            shop.wait_until_folded()
+            trainer = shop.trainer()
+            wait_for(lambda: shop.status()["snapshot"] is not None, "a snapshot", within_s=120)
+            assert shop.status()["snapshot"] == trained, "the same events give the same models"
+            wait_for(
+                lambda: all(service.get("/v1/recommendations/home.popular")["snapshot"] == trained for _ in range(10)),
+                "both workers to answer from it",
+                within_s=60,
+            )
+            assert rows_of(service, products, customers) == expected
+            assert "no difference" in shop.run("replay", "--verify")
+            archived = {path.parent.parent.name for path in (shop.folder / "archive").rglob("*.parquet")}
+            assert archived, "the trainer archives what Kafka will forget"
+            assert [each.stop() for each in (*projectors, trainer)] == [0, 0, 0]
+            assert service.stop() == 0, service.said
+    finally:
+        redis_server.stop(kill=True)
+        broker.stop(kill=True)
+
+
+def test_what_one_process_takes_another_answers(shop: Deployment) -> None:
+    shop.projector()
+    collecting, answering = shop.serve("--role", "collect"), shop.serve("--role", "recommend")
+    assert collecting.send_json("POST", "/v1/products", {"products": PRODUCTS}).status == 200
+    mug, plate = MUGS[0], PLATES[0]
+    for number in range(30):
+        assert collecting.tell(order(f"o-{number}", mug, plate, customer=f"c-{number}")) == ["accepted"]
+    assert collecting.tell(order("o-0", mug, plate, customer="c-0")) == ["repeated"]
+
+    def together() -> int | None:
+        for item in answering.row("product.bought-together", product_ids=mug):
+            if item["product_id"] == plate and item["reason"]["kind"] == "bought_together":
+                return int(item["reason"]["evidence"]["orders"])
+        return None
+
+    wait_for(lambda: together() == 30, "the orders in another process's answer")
+    assert collecting.tell(view("v-1", MUGS[3], customer_id=REGULAR)) == ["accepted"]
+    wait_for(
+        lambda: any(
+            item["reason"]["kind"] == "recently_viewed"
+            for item in answering.row("home.recently-viewed", customer_id=REGULAR)
+        ),
+        "the view in another process's answer",
+    )
+    assert answering.send_json("POST", "/v1/events", {"events": []}).status == 404
+    assert collecting.send("GET", "/v1/recommendations/home.popular").status == 404
+
+
+def test_a_forgotten_customer_is_gone_from_states_and_answers(shop: Deployment) -> None:
+    shop.projector()
+    service = shop.serve()
+    assert service.tell(order("o-1", *MUGS[:2], customer=REGULAR)) == ["accepted"]
+    shop.wait_until_folded()
+    assert json.loads(shop.run("customer", "show", REGULAR, "--json"))["profile"]["orders"] == 1
+    shop.run("customer", "forget", REGULAR)
+    shop.wait_until_folded()
+    assert dangol("customer", "show", REGULAR, data=shop.folder, variables=shop.variables).returncode == 1
+    assert "no difference" in shop.run("replay", "--verify")
