@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
+from ingest.privacy import Alias
+from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
+from serving.circuit import Circuit
 from serving.moment import Moment
-from serving.recommendations import Recommendations
+from serving.recommendations import Directory, Recommendations
 from serving.shown import ShownLists
 
 if TYPE_CHECKING:
@@ -30,14 +34,16 @@ class Answers:
             engine.snapshots, engine.store, engine.projector, self.catalogue, engine.configuration.models
         )
         self.moment.refresh()
+        engine.projector.attach(_Freshness(engine), since=engine.store.positions())
         self.shown = ShownLists(
             engine.log,
             on_dropped=engine.metrics.shown_dropped.inc,
             on_written=engine.metrics.shown_written.inc,
         )
+        circuit = Circuit(lambda opened: engine.metrics.circuit_open.set(opened))
         self.recommendations = Recommendations(
-            directory=engine.keyring,
-            profile_of=lambda subject: profile_of(engine.projector, subject),
+            directory=_GuardedDirectory(engine.keyring, circuit),
+            profile_of=lambda subject: circuit.call(profile_of, engine.projector, subject),
             shelf=self.catalogue,
             models=self.moment.now,
             placements=engine.configuration.placements,
@@ -46,11 +52,36 @@ class Answers:
             clock=engine.clock,
             shown=self.shown.put,
             catalogue_version=lambda: self.catalogue.version,
+            answered=engine.metrics.row_answered,
         )
 
     def close(self) -> None:
         """Write the queue of shown lists."""
         self.shown.close()
+
+
+class _Freshness:
+    """Notes how long live facts took until this process knew them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._clock, self._observe = engine.clock, engine.metrics.freshness.observe
+
+    def follow(self, batch: Sequence[Recorded]) -> None:
+        """Observe the oldest live fact of a batch: the others waited less."""
+        received = [recorded.event.received_at for recorded in batch if not recorded.event.imported]
+        if received:
+            self._observe((self._clock.now() - min(received)).total_seconds())
+
+
+class _GuardedDirectory:
+    """Finds subjects, unless what knows them is away."""
+
+    def __init__(self, directory: Directory, circuit: Circuit) -> None:
+        self._directory, self._circuit = directory, circuit
+
+    def find(self, alias: Alias) -> Subject | None:
+        """The subject behind an id, if the id is known."""
+        return self._circuit.call(self._directory.find, alias)
 
 
 def profile_of(projector: FoldedStates, subject: Subject) -> Profile | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+FRESHNESS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
 class Metrics:
@@ -38,8 +39,18 @@ class Metrics:
             "dangol_snapshot_published_timestamp_seconds", "When the snapshot was published.", registry=self.registry
         )
         self.training_failures = Counter("dangol_training_failures", "Trainings that failed.", registry=self.registry)
+        self.freshness = Histogram(
+            "dangol_freshness_seconds",
+            "From a fact's reception until models and catalogue of this process know it.",
+            buckets=FRESHNESS_BUCKETS,
+            registry=self.registry,
+        )
+        self.circuit_open = Gauge(
+            "dangol_profiles_circuit_open", "1 while answers do without profiles.", registry=self.registry
+        )
         self.build = Gauge("dangol_build_info", "The version that runs.", ("version",), registry=self.registry)
         self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._by_row: dict[tuple[str, bool], Counter] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count and time a request."""
@@ -51,3 +62,10 @@ class Metrics:
         requests, latency = counters
         requests.inc()
         latency.observe(seconds)
+
+    def row_answered(self, placement: str, degraded: bool) -> None:
+        """Count a row. Placements are those of the configuration."""
+        counter = self._by_row.get((placement, degraded))
+        if counter is None:
+            counter = self._by_row[placement, degraded] = self.served.labels(placement, str(degraded).lower())
+        counter.inc()

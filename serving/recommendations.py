@@ -89,6 +89,7 @@ class Recommendations:
         clock: dates the record.
         shown: takes the record of what was shown; it must not wait.
         catalogue_version: the version of the shelf, for the record.
+        answered: told of each row, and whether it was degraded.
     """
 
     def __init__(
@@ -104,11 +105,12 @@ class Recommendations:
         clock: Clock,
         shown: Callable[[RankingShown], None],
         catalogue_version: Callable[[], int],
+        answered: Callable[[str, bool], None] = lambda _, __: None,
     ) -> None:
         self._directory, self._profile_of, self._shelf, self._models = directory, profile_of, shelf, models
         self._placements, self._configuration_id = placements, configuration_id
         self._tokens, self._clock, self._shown = tokens, clock, shown
-        self._catalogue_version = catalogue_version
+        self._catalogue_version, self._on_answered = catalogue_version, answered
 
     def answer(self, placement: str, ask: Ask, *, record: bool = True) -> Answer:
         """The row of a placement.
@@ -182,6 +184,7 @@ class Recommendations:
             explanation=_explained(ranking) if ask.explain else msgspec.UNSET,
         )
         if record:
+            self._on_answered(ranking.placement, bool(answer.degraded))
             self._shown(
                 RankingShown(
                     event_id=EventId(request_id),

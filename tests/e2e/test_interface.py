@@ -73,3 +73,16 @@ def test_the_examples_of_answers_fit_their_schemas(service: Service) -> None:
     components = openapi()["components"]
     answer = service.get("/v1/recommendations/home.for-you", explain="true")
     jsonschema.validate(answer, {"$ref": "#/components/schemas/Answer", "components": components})
+
+
+def test_what_is_answered_is_counted(example_service: Service) -> None:
+    rows, requests = "dangol_recommendations_served_total", "dangol_http_requests_total"
+    before = {name: example_service.counter(name) for name in (rows, requests)}
+    example_service.row("home.popular")
+    placements = ["home.popular", "home.for-you", "product.similar"]
+    assert len(example_service.post("/v1/recommendations", {"placements": placements})["rows"]) == 3
+    assert example_service.counter(rows) == before[rows] + 4
+    assert example_service.counter(requests) >= before[requests] + 3, "and the look at the metrics in between"
+    told = example_service.send("GET", "/metrics").body.decode()
+    assert 'dangol_recommendations_served_total{degraded="false",placement="home.popular"}' in told
+    assert "dangol_profiles_circuit_open 0.0" in told
