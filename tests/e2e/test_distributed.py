@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
+from ingest.logs.kafka_settings import KafkaSettings
+from ingest.logs.topics import topic_plans
 from tests.support.deployed import deployed_kafka_settings, deployed_redis
 from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix, remove_topics
 from tests.support.kafka import KafkaBroker
+from tests.support.redis_server import RedisServer
 from tests.support.service import ORDERS, Service, dangol, serving, wait_for
 from tests.support.small_shop import MUGS, PLATES, PRODUCTS, REGULAR, order, view
 
@@ -153,13 +157,60 @@ def test_what_one_process_takes_another_answers(shop: Deployment) -> None:
     assert collecting.send("GET", "/v1/recommendations/home.popular").status == 404
 
 
-def test_a_forgotten_customer_is_gone_from_states_and_answers(shop: Deployment) -> None:
-    shop.projector()
-    service = shop.serve()
-    assert service.tell(order("o-1", *MUGS[:2], customer=REGULAR)) == ["accepted"]
-    shop.wait_until_folded()
-    assert json.loads(shop.run("customer", "show", REGULAR, "--json"))["profile"]["orders"] == 1
-    shop.run("customer", "forget", REGULAR)
-    shop.wait_until_folded()
-    assert dangol("customer", "show", REGULAR, data=shop.folder, variables=shop.variables).returncode == 1
-    assert "no difference" in shop.run("replay", "--verify")
+def bytes_of(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file below a folder."""
+    yield from ((str(path), path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+
+
+def records_of(bootstrap: str, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Every record of our topics, unpacked: its key, its value and its headers."""
+    names = {plan.name for plan in topic_plans(KafkaSettings(bootstrap=bootstrap, prefix=prefix))}
+    with KafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        places = [TopicPartition(name, each) for name in names for each in consumer.partitions_for_topic(name)]
+        consumer.assign(places)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(places)
+        while any(consumer.position(place) < end for place, end in ends.items()):
+            for records in consumer.poll(1_000).values():
+                yield from ((each.topic, b"%r" % ([each.key, each.value, each.headers],)) for each in records)
+
+
+def test_after_forgetting_neither_id_nor_address_is_in_any_file_record_or_redis(tmp_path: Path) -> None:
+    broker, redis_server = KafkaBroker(tmp_path / "kafka"), RedisServer(tmp_path / "redis")
+    address = "somebody.unmistakable@example.org"
+    try:
+        broker.start()
+        redis_server.start()
+        with deployment(tmp_path / "data", broker.address, redis_server.url, prefix="shop") as shop:
+            projector, service = shop.projector(), shop.serve()
+            identified = {"event_id": "i-1", "type": "customer_identified", "customer_id": REGULAR}
+            told = [
+                order("o-1", *MUGS[:2], customer=REGULAR),
+                view("v-1", MUGS[2], customer_id=REGULAR, anonymous_id="a-unmistakable"),
+                {**identified, "anonymous_id": "a-unmistakable", "traits": {"email": address}},
+                order("o-2", *MUGS[:2], customer="somebody-else"),
+            ]
+            assert service.tell(*told) == ["accepted"] * len(told)
+            service.row("home.for-you", customer_id=REGULAR)
+            shop.wait_until_folded()
+            shop.run("train")
+            assert json.loads(shop.run("customer", "show", REGULAR, "--json"))["profile"]["orders"] == 1
+            shop.run("customer", "forget", REGULAR)
+            shop.wait_until_folded()
+            assert dangol("customer", "show", REGULAR, data=shop.folder).returncode == 1
+            assert "no difference" in shop.run("replay", "--verify")
+            items = service.row("home.for-you", customer_id=REGULAR)
+            assert {item["reason"]["kind"] for item in items} <= {"for_you", "popular", "fallback_popular"}
+            assert (projector.stop(), service.stop()) == (0, 0)
+            searched = 0
+            for place, found in itertools.chain(
+                bytes_of(shop.folder), bytes_of(redis_server.folder), records_of(broker.address, "shop")
+            ):
+                for word in (REGULAR, address, "a-unmistakable"):
+                    assert word.encode() not in found, f"{word} is in {place}"
+                searched += 1
+            assert searched > 50
+            assert any(b"mug-1" in found for _, found in records_of(broker.address, "shop")), "records can be read"
+    finally:
+        redis_server.stop(kill=True)
+        broker.stop(kill=True)
