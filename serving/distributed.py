@@ -94,6 +94,7 @@ def distributed_backend(
         ledger=RedisImportLedger(client, settings.prefix),
         states=states,
         repeats=repeats,
+        is_complete=lambda: answering.standing().complete,
         start_over=start_over,
         purge=lambda: None,
         close=close,

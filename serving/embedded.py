@@ -17,6 +17,7 @@ from ingest.letters.sqlite import DEAD_LETTERS_SCHEMA, SqliteDeadLetters
 from ingest.logs.sqlite import LOG_SCHEMA, SqliteEventLog
 from ingest.states.sqlite import STATES_SCHEMA, SqliteStateStore
 from ingest.vocabulary.clock import Clock, epoch_ms
+from ingest.vocabulary.ids import PARTITIONS
 from ingest.vocabulary.ports import AnyProjection
 from serving.engine import Backend
 from serving.unfolded import letters_of
@@ -57,6 +58,7 @@ def embedded_backend(folder: Path, projections: Sequence[AnyProjection], clock: 
         ledger=SqliteImportLedger(file),
         states=projector,
         repeats=EVERY_FACT,
+        is_complete=lambda: len(store.positions()) == PARTITIONS,
         start_over=store.clear,
         purge=file.checkpoint,
         close=close,

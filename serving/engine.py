@@ -56,6 +56,7 @@ class Backend(NamedTuple):
     Attributes:
         states: the folded states as answers read them.
         repeats: tells which facts of the log count.
+        is_complete: whether the states are those of everything that was ever folded; False while lost ones come back.
         start_over: forgets every state, for a replay from zero.
         purge: leaves no byte of what was erased in places that are only emptied later.
         close: writes what is queued and lets go.
@@ -71,6 +72,7 @@ class Backend(NamedTuple):
     ledger: ImportLedger
     states: FoldedStates
     repeats: Repeats
+    is_complete: Callable[[], bool]
     start_over: Callable[[], None]
     purge: Callable[[], None]
     close: Callable[[], None]
@@ -200,10 +202,11 @@ class Engine:
     def checks(self) -> dict[str, dict[str, str]]:
         """What the service depends on, each `pass`, `warn` (answers are degraded) or `fail`."""
         checks = {name: {"status": "pass"} for name in ("log", "profiles", "catalogue", "snapshot", "tail")}
-        try:
-            self.store.positions()
-        except DangolError as error:
-            for name in ("log", "profiles"):
+        for name, works in (("log", self.log.ends), ("profiles", self._backend.is_complete)):
+            try:
+                if works() is False:
+                    checks[name] = {"status": "warn", "detail": "states were lost and are being folded again"}
+            except DangolError as error:
                 checks[name] = {"status": "warn", "detail": error.message}
         for name in self.answers.moment.now().degraded:
             checks[name] = {"status": "warn", "detail": "there is no trained snapshot yet: `dangol train`"}

@@ -37,8 +37,8 @@ class KafkaEventLog:
     facts of a key that one append wrote keep their order. Any thread may call.
     Not guaranteed: all or nothing; that Kafka holds no second copy of a fact (see `append`), which `RedisClaims.settle`
     tells apart, and nothing else does; that facts are there for longer than the topic keeps them.
-    Cost: two round trips to Redis and one to Kafka for an append, shared by appends that begin within 2 ms; about 60 µs
-    of CPU for each fact. Nothing is connected until it is needed.
+    Cost: two round trips to Redis and one to Kafka for an append, shared by appends that begin within 2 ms; 0.3 ms of
+    CPU for each fact. Nothing is connected until it is needed.
     """
 
     def __init__(self, settings: KafkaSettings, claims: RedisClaims) -> None:
@@ -47,6 +47,7 @@ class KafkaEventLog:
         self._partitions = [TopicPartition(self._topic, number) for number in range(PARTITIONS)]
         self._producers, self._consumers = Shared(settings), Consumers(settings)
         self._closing = threading.Event()
+        self._last_told = 0.0  # when a broker last acknowledged anything
 
     def append(self, events: Sequence[Event], *, once: bool = True) -> list[Position | None]:
         """Write facts durably; None stands where a fact was there already.
@@ -219,19 +220,21 @@ class KafkaEventLog:
             refused = ConfigurationError(f"topic {self._topic} is not as it must be: {error}")
         except errors.KafkaError as error:
             refused = translated(error, f"does not take facts for {self._topic}")
-        deadline = time.monotonic() + ACKNOWLEDGED_S_MAX
-        produced = [self._acknowledged(producer, future, deadline) for future in futures]
+        began = time.monotonic()
+        produced = [self._acknowledged(producer, future, began) for future in futures]
         if refused is not None:
             produced += [refused] * (len(records) - len(produced))
         return produced
 
-    def _acknowledged(self, producer: Any, future: Any, deadline: float) -> Position | DangolError:
+    def _acknowledged(self, producer: Any, future: Any, began: float) -> Position | DangolError:
         try:
-            told = future.get(max(deadline - time.monotonic(), 0))
+            told = future.get(max(began + ACKNOWLEDGED_S_MAX - time.monotonic(), 0))
         except errors.KafkaError as error:
-            if not error.retriable:
+            # After a broker restarts, the producer may wait for an answer that never comes: then nothing gets through.
+            if not error.retriable or self._last_told < began:
                 self._producers.renew(producer)
             return translated(error, f"did not acknowledge facts of {self._topic}")
+        self._last_told = time.monotonic()
         if told.offset < 0:  # a repeated request whose first answer the broker has forgotten
             return Unavailable(f"Kafka has a fact in partition {told.partition} of {self._topic}, but forgot where")
         return Position(GENERATION, told.partition, told.offset)

@@ -12,6 +12,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 
 from ingest.folding.group import Read, Unreadable
+from ingest.logs.kafka_clients import connected
 from ingest.logs.kafka_records import recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.vocabulary.errors import Corrupt, NewerVersion, Unavailable
@@ -31,7 +32,8 @@ class KafkaMembership:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._topic = settings.events_topic
-        self._consumer = KafkaConsumer(
+        self._consumer = connected(
+            KafkaConsumer,
             **settings.client_options(),
             group_id=f"{settings.prefix}.projector",
             partition_assignment_strategy=[CooperativeStickyAssignor],

@@ -22,10 +22,11 @@ class EventLog(Protocol):
     """
 
     def append(self, events: Sequence[Event], *, once: bool = True) -> list[Position | None]:
-        """Write facts durably, all or none; None stands where a fact was there already.
+        """Write facts durably; None stands where a fact was there already.
 
         Raises:
-            Unavailable: nothing was written; try again later.
+            Unavailable: they were not acknowledged; append all of them again. One file writes all or none; where several
+                machines write, some may be there, which are recognised then if they are appended `once`.
         """
         ...
 
