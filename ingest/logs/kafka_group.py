@@ -31,20 +31,28 @@ class KafkaMembership:
     """A member of the consumer group `<prefix>.projector`. For one thread."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        """Join.
+
+        Raises:
+            Unavailable: no broker answers.
+        """
         self._topic = settings.events_topic
-        self._consumer = connected(
-            KafkaConsumer,
-            **settings.client_options(),
-            group_id=f"{settings.prefix}.projector",
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # what retention has removed is noticed as a gap, and read from the archive
-            session_timeout_ms=SESSION_S * _SECOND_MS,
-            heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
-            max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
-            max_partition_fetch_bytes=FETCH_BYTES_MAX,
-            fetch_max_wait_ms=100,
-        )
+        try:
+            self._consumer = connected(
+                KafkaConsumer,
+                **settings.client_options(),
+                group_id=f"{settings.prefix}.projector",
+                partition_assignment_strategy=[CooperativeStickyAssignor],
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",  # what retention has removed is noticed as a gap, and read from the archive
+                session_timeout_ms=SESSION_S * _SECOND_MS,
+                heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
+                max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
+                max_partition_fetch_bytes=FETCH_BYTES_MAX,
+                fetch_max_wait_ms=100,
+            )
+        except KafkaError as error:
+            raise Unavailable(f"Kafka does not answer at {settings.bootstrap}: {error}") from error
         self._consumer.subscribe([self._topic])
 
     def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:

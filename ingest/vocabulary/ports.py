@@ -25,8 +25,8 @@ class EventLog(Protocol):
         """Write facts durably; None stands where a fact was there already.
 
         Raises:
-            Unavailable: they were not acknowledged; append all of them again. One file writes all or none; where several
-                machines write, some may be there, which are recognised then if they are appended `once`.
+            Unavailable: they were not acknowledged; append all of them again. A log in one file has none of them then;
+                one on several machines may have some, and recognises them if they are appended `once`.
         """
         ...
 
