@@ -44,7 +44,7 @@ class KafkaMembership:
                 group_id=f"{settings.prefix}.projector",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",  # what retention has removed is noticed as a gap, and read from the archive
+                auto_offset_reset="earliest",  # what retention removed is noticed as a gap, and read from the archive
                 session_timeout_ms=SESSION_S * _SECOND_MS,
                 heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
                 max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
