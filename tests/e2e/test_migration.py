@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
+from ingest.dead_letters import DeadLetter, DeadLetters
+from ingest.keyrings.kafka import KafkaKeyring
+from ingest.privacy import Alias, Keyring
 from ingest.vocabulary.codec import encode_event
+from ingest.vocabulary.events import ProductViewed, RankingShown
+from ingest.vocabulary.ids import Position, Subject
+from ingest.vocabulary.ports import EventLog
+from serving.configuration import load_configuration
+from serving.distributed import Addresses, distributed_shop
+from serving.embedded import embedded_shop
+from serving.folder import server_lock
+from tests.support.build import fact
 from tests.support.deployment import Deployment, deployment
-from tests.support.distributed import kafka_log, own_prefix, remove_topics
-from tests.support.embedded import embedded, read_all
-from tests.support.service import Service, dangol, serving
-from tests.support.small_shop import MUGS, PLATES, REGULAR, SMALL_IMPORT, order, orders_file, view
+from tests.support.distributed import own_prefix, remove_topics
+from tests.support.embedded import read_all
+from tests.support.service import Service, dangol, environment, serving
+from tests.support.small_shop import MUGS, PLATES, REGULAR, SMALL_IMPORT, order, view
 
 VISITOR = "visitor-of-the-test"
-BROKEN = '{"type": "no such thing"}'
+BROKEN = "order,customer,product,quantity,price,timestamp\nbroken-1,c-1,mug-1,many,5.00,2026-01-01 10:00:00\n"
+STRIKES = ((2, "after"), (3, "after"), (9, "before"), (20, "after"))  # of 16 partitions' appends and claims, most
 
 
 @pytest.fixture
@@ -31,11 +47,18 @@ def place(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deploy
     remove_topics(kafka_address, prefix)
 
 
-def prefix_of(place: Deployment) -> str:
-    """The prefix of a deployment's topics."""
-    found = re.search('prefix = "(.*)"', (place.folder / "dangol.toml").read_text())
-    assert found is not None
-    return found[1]
+def addresses(place: Deployment) -> Addresses:
+    """Where a deployment's Kafka and Redis are."""
+    distributed = load_configuration(place.folder / "dangol.toml", required=True).distributed
+    assert distributed is not None
+    return Addresses(distributed.kafka_settings, distributed.redis)
+
+
+@contextlib.contextmanager
+def held_keyring(place: Deployment) -> Iterator[KafkaKeyring]:
+    """The keyring of a deployment."""
+    with distributed_shop(addresses(place)) as shop:
+        yield shop.keyring
 
 
 def migrate(place: Deployment, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -74,59 +97,132 @@ def without_token(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "click_token"}
 
 
-def facts_of_folder(folder: Path) -> list[tuple[Any, bytes]]:
-    """The log of an embedded folder, place by place."""
-    with embedded(folder) as dangol_:
-        return [(each.position, encode_event(each.event)) for each in read_all(dangol_.log)]
+class Held(NamedTuple):
+    """What a place holds, facts by their position and letters without their numbers."""
+
+    facts: list[tuple[Position, bytes]]
+    letters: list[DeadLetter]
+    people: list[tuple[Subject, list[Alias], bool]]
+    imports: int
+
+    @classmethod
+    def of(cls, log: EventLog, letters: DeadLetters, keyring: Keyring, subjects: Sequence[Subject]) -> Held:
+        """Everything in it, of the named subjects."""
+        return cls(
+            [(each.position, encode_event(each.event)) for each in read_all(log)],
+            [replace(each, letter=0) for each in letters.all()],
+            [(each, keyring.aliases(each), keyring.is_customer(each)) for each in subjects],
+            0,
+        )
 
 
-def facts_of_place(place: Deployment, kafka: str, redis_url: str) -> list[tuple[Any, bytes]]:
-    """The same of the deployment."""
-    with kafka_log(kafka, prefix_of(place), redis_url) as log:
-        return [(each.position, encode_event(each.event)) for each in read_all(log)]
+def held_by(folder: Path) -> Held:
+    """What an embedded folder holds."""
+    with embedded_shop(folder) as shop:
+        subjects = [each.subject for each in shop.keyring.export()]
+        held = Held.of(shop.log, shop.dead_letters, shop.keyring, subjects)
+        return held._replace(imports=len(list(shop.ledger.all())))
 
 
-def letters_of(folder: Path, **options: Any) -> list[dict[str, Any]]:
-    """The dead letters of either place, without their numbers."""
-    told = json.loads(dangol("dead-letters", "list", "--json", data=folder, check=True, **options).stdout)["letters"]
-    return [{name: value for name, value in each.items() if name != "letter"} for each in told]
+def held_at(place: Deployment, like: Held) -> Held:
+    """What a deployment holds, of the same people."""
+    with distributed_shop(addresses(place)) as shop, shop.dead_letters() as letters:
+        subjects = [subject for subject, _, _ in like.people]
+        held = Held.of(shop.log, letters, shop.keyring, subjects)
+        with embedded_shop(place.folder.parent / "data") as old:
+            known = [shop.ledger.find(key) == entry for key, entry in old.ledger.all()]
+            assert shop.keyring.secret("click-tokens") == old.keyring.secret("click-tokens")
+            assert shop.keyring.secret("dead-letters") == old.keyring.secret("dead-letters")
+        return held._replace(imports=sum(known))
 
 
-def make_busy(folder: Path) -> tuple[str, list[Any]]:
-    """Live events, a dead letter and a key on top of the small shop; a click token, and what it answers."""
-    with serving(folder) as service:
-        token = live(service)
-        told = answers(service)
-    broken = folder.with_name("broken.jsonl")
-    broken.write_text(BROKEN + "\n", encoding="utf-8")
-    dangol("import", broken, "--dialect", "jsonl", data=folder)
-    return token, told
+def add_a_broken_line(folder: Path) -> None:
+    """An import that leaves a dead letter."""
+    broken = folder.with_name("broken.csv")
+    broken.write_text(BROKEN, encoding="utf-8")
+    dangol("import", broken, *SMALL_IMPORT, data=folder)
 
 
-def test_a_moved_shop_answers_what_it_answered(
-    place: Deployment, small_folder: Path, kafka_address: str, redis_url: str
-) -> None:
-    token, expected = make_busy(small_folder)
-    snapshot = json.loads(dangol("status", "--json", data=small_folder, check=True).stdout)["snapshot"]
+def test_a_moved_shop_answers_what_it_answered(place: Deployment, small_folder: Path) -> None:
+    with serving(small_folder) as service:
+        token, expected = live(service), answers(service)
+    add_a_broken_line(small_folder)
     key = dangol("keys", "create", "--secret", data=small_folder, check=True).stdout
+    before = held_by(small_folder)
     moved = json.loads(migrate(place, small_folder, check=True).stdout)
-    assert facts_of_place(place, kafka_address, redis_url) == facts_of_folder(small_folder)
-    assert letters_of(place.folder) == letters_of(small_folder) != []
-    assert (moved["snapshot"], moved["resumed"], moved["repetitions"], moved["api_keys"]) == (snapshot, 0, 0, 1)
+    assert held_at(place, before) == before
+    assert (moved["facts"], moved["subjects"]) == (len(before.facts), len(before.people))
+    assert (moved["dead_letters"], moved["imports"]) == (len(before.letters), before.imports) == (1, 2)
+    assert (moved["resumed"], moved["repetitions"], moved["snapshots"], moved["api_keys"]) == (0, 0, 1, 1)
+    assert moved["snapshot"] == expected[0][2]
 
     place.projector()
     place.wait_until_folded()
     assert "no difference" in place.run("replay", "--verify")
     assert "no difference" in dangol("replay", "--verify", data=small_folder, check=True).stdout
     service = place.serve()
-    held = re.search(r"sk_\S+", key)
-    assert held is not None
+    found = re.search(r"sk_\S+", key)
+    assert found is not None
+    service.key = found[0]
     assert answers(service) == expected
     clicked = {"event_id": "c-1", "type": "recommendation_clicked", "click_token": token, "customer_id": REGULAR}
     assert service.tell(clicked) == ["accepted"], "a token that was given out before is good"
     assert service.tell(order("o-live", MUGS[1], PLATES[2], customer=REGULAR)) == ["repeated"]
-    again = dangol("import", orders_file(place.folder.parent), *SMALL_IMPORT, "--json", data=place.folder, check=True)
-    assert json.loads(again.stdout)["accepted"] == 0
     place.run("customer", "forget", "new-one")
     place.wait_until_folded()
     assert "no difference" in place.run("replay", "--verify")
+    refused = migrate(place, small_folder)
+    assert refused.returncode == 1
+    assert "with a fact of its own" in refused.stderr
+
+
+def test_a_move_that_dies_again_and_again_comes_to_the_same(place: Deployment, small_folder: Path) -> None:
+    add_a_broken_line(small_folder)
+    shown = [fact(RankingShown, event_id=f"shown-{at}", subject=f"subject-{at % 3}") for at in range(40)]
+    with embedded_shop(small_folder) as shop:
+        shop.log.append(shown, once=False)
+        shop.log.append([fact(ProductViewed, event_id=f"v-{at}", subject=f"subject-{at % 3}") for at in range(9)])
+        gone, erasing = shop.keyring.resolve([Alias("customer", "gone"), Alias("customer", "erasing")]).values()
+        shop.keyring.link(Alias("anonymous", VISITOR), gone)
+        shop.keyring.begin_erasure(erasing)
+    before = held_by(small_folder)
+    for step, when in STRIKES:
+        words = ["migrate", "--from", str(small_folder), "--data", str(place.folder)]
+        crashing = [sys.executable, "-m", "tests.support.crashing_move", str(step), when, *words]
+        died = subprocess.run(crashing, env=environment(), capture_output=True, text=True, check=False, timeout=120)
+        assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    with embedded_shop(small_folder) as shop:  # what happens between two runs is moved as well
+        subjects, _ = shop.keyring.begin_erasure(gone)
+        shop.keyring.destroy(subjects)
+        shop.log.append([fact(ProductViewed, event_id="late", subject="subject-1")])
+    after = held_by(small_folder)
+    assert len(after.people) == len(before.people) - 1
+    moved = json.loads(migrate(place, small_folder, check=True).stdout)
+    assert moved["resumed"] == len(before.facts)
+    assert held_at(place, after) == after
+    with held_keyring(place) as keyring:
+        assert keyring.find(Alias("anonymous", VISITOR)) is None
+        assert keyring.erasing() == [erasing]
+    again = json.loads(migrate(place, small_folder, check=True).stdout)
+    assert again == {**moved, "resumed": moved["facts"]}
+    assert held_at(place, after) == after
+
+
+def test_what_cannot_be_moved_is_told_in_one_line(place: Deployment, small_folder: Path, tmp_path: Path) -> None:
+    def told(*words: str | Path) -> str:
+        done = dangol("migrate", "--from", *words)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        return line
+
+    configured = ("--config", place.folder / "dangol.toml")
+    assert "not the data folder of an embedded shop" in told(place.folder, "--data", tmp_path / "x", *configured)
+    assert "it needs [distributed]" in told(small_folder, "--data", tmp_path / "unconfigured")
+    assert "the folder to move from" in told(small_folder, "--data", small_folder, *configured)
+    lock = server_lock(small_folder)
+    assert "is served by process" in told(small_folder, "--data", place.folder)
+    lock.release()
+    with held_keyring(place) as keyring:
+        keyring.resolve([Alias("customer", "somebody else's")])
+    assert "its keyring knows people" in told(small_folder, "--data", place.folder)
