@@ -68,11 +68,16 @@ class AccessKeys:
         """Let the keys of another folder open this one as well; how many keys there are then.
 
         A key that either of the two has revoked is revoked.
+
+        Raises:
+            ConfigurationError: they are too many.
         """
         merged = {key.key_id: key for key in self.all()}
         for key in keys:
             if key.revoked_at is not None or key.key_id not in merged:
                 merged[key.key_id] = key
+        if len(merged) > KEYS_MAX:
+            raise ConfigurationError(f"the two folders have more than {KEYS_MAX} keys: remove some first")
         if keys:
             self._save(list(merged.values()))
         return len(merged)
