@@ -21,7 +21,7 @@ from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import SnapshotId, partition_of
 from recommender.snapshot import SnapshotStore
 from serving.access import AccessKeys
-from serving.distributed import DistributedShop
+from serving.distributed import ARCHIVE_FOLDER, DistributedShop
 from serving.embedded import EmbeddedShop
 
 MARK = "click-tokens"  # a secret that every installation has, so whoever has the same one is this shop
@@ -135,6 +135,8 @@ class Migration:
         if target.keyring.find_secret(MARK) != self._source.keyring.secret(MARK):
             self._check_unused(ends)
         if max(ends) < 0:
+            if any((self._new_folder / ARCHIVE_FOLDER).rglob("*.parquet")):
+                raise _occupied(f"{self._new_folder / ARCHIVE_FOLDER} has facts that the log has not")
             if max(target.positions()) >= 0:
                 raise _occupied("its Redis has states of another log, which nothing can follow from: empty it")
             target.claims.clear()
@@ -157,8 +159,6 @@ class Migration:
         with self._target.dead_letters() as letters:
             if letters.count():
                 raise _occupied("it has dead letters that are not of this shop")
-        if any((self._new_folder / "archive").rglob("*.parquet")):
-            raise _occupied(f"{self._new_folder / 'archive'} has facts that are not of this shop")
 
     def _check_resumable(self, partition: int, end: int) -> None:
         """See that a partition ends with what is at the same place in the folder."""
