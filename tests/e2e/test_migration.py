@@ -18,7 +18,10 @@ from msgspec.structs import replace
 from ingest.dead_letters import DeadLetter, DeadLetters
 from ingest.keyrings.kafka import KafkaKeyring
 from ingest.privacy import Alias, Keyring
+from ingest.states.redis import RedisStateStore
+from ingest.states.redis_connection import open_redis
 from ingest.vocabulary.codec import encode_event
+from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.events import ProductViewed, RankingShown
 from ingest.vocabulary.ids import Position, Subject
 from ingest.vocabulary.ports import EventLog
@@ -26,6 +29,7 @@ from serving.configuration import load_configuration
 from serving.distributed import Addresses, distributed_shop
 from serving.embedded import embedded_shop
 from serving.folder import server_lock
+from serving.wiring import open_migration
 from tests.support.build import fact
 from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix, remove_topics
@@ -228,3 +232,38 @@ def test_what_cannot_be_moved_is_told_in_one_line(place: Deployment, small_folde
     with held_keyring(place) as keyring:
         keyring.resolve([Alias("customer", "somebody else's")])
     assert "its keyring knows people" in told(small_folder, "--data", place.folder)
+
+
+def refusal(place: Deployment, folder: Path) -> str:
+    """Why a folder cannot be moved to a place."""
+    with open_migration(folder, place.folder, None) as migration, pytest.raises(ConfigurationError) as told:
+        migration.run()
+    return str(told.value)
+
+
+def test_states_or_an_archive_without_a_log_are_left_as_they_are(place: Deployment, small_folder: Path) -> None:
+    there = addresses(place)
+    with (
+        distributed_shop(there) as shop,
+        contextlib.closing(open_redis(there.redis_url, timeout_s=5.0)) as client,
+    ):
+        store = RedisStateStore(client, there.kafka.prefix, ())
+        store.begin_epoch(shop.log.ends)
+        store.commit({}, partition=3, before=-1, after=0)
+        assert "its Redis has states of another log" in refusal(place, small_folder)
+        archived = place.folder / "archive" / "3" / "x.parquet"
+        archived.parent.mkdir(parents=True)
+        archived.touch()
+        assert "archive has facts that the log has not" in refusal(place, small_folder)
+
+
+def test_a_place_of_another_shop_is_left_as_it_is(place: Deployment, small_folder: Path) -> None:
+    with distributed_shop(addresses(place)) as shop:
+        secret = shop.keyring.secret("click-tokens")
+        with shop.dead_letters() as letters:
+            letters.add([DeadLetter(source="api", code="c", detail="d", place="p", payload="{}")], at_ms=0)
+        assert "it has dead letters" in refusal(place, small_folder)
+        shop.log.append([fact(ProductViewed, event_id="other", subject="subject-1")])
+        assert "its log has facts" in refusal(place, small_folder)
+    with held_keyring(place) as keyring:
+        assert keyring.secret("click-tokens") == secret
