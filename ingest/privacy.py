@@ -35,6 +35,21 @@ class Alias(NamedTuple):
     value: str
 
 
+class Exported(NamedTuple):
+    """All that a keyring knows of a subject, in clear: for another keyring, never to be written down like this.
+
+    Attributes:
+        linked_to: whose earlier subject it is.
+        aliases: the ids that lead to it, in order.
+    """
+
+    subject: Subject
+    key: bytes
+    linked_to: Subject | None
+    erasing: bool
+    aliases: tuple[Alias, ...]
+
+
 class Keyring(Protocol):
     """Subjects, their keys and the ids that lead to them.
 

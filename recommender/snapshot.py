@@ -150,6 +150,22 @@ class SnapshotStore:
         """Remember a snapshot of the past for time travel, without making it the one in use."""
         self._enter(Publication(snapshot_id, cut, reference_time, known_until))
 
+    def adopt(self, other: SnapshotStore) -> None:
+        """Hold the snapshots of another store and its history instead of our own; the one in use there is so here.
+
+        Raises:
+            Corrupt: a snapshot is not what its name says.
+        """
+        publications, current = other.history(), other.current()
+        for snapshot_id in sorted({each.snapshot_id for each in other.kept()}):
+            if self.write(other.open(snapshot_id)._arrays) != snapshot_id:
+                raise Corrupt(f"the bytes of snapshot {snapshot_id} are not those that were written")
+        self._replace("history.jsonl", b"".join(msgspec.json.encode(each) + b"\n" for each in publications))
+        if current is None:
+            (self._folder / "current.json").unlink(missing_ok=True)
+        else:
+            self._replace("current.json", msgspec.json.encode(current))
+
     def current(self) -> Publication | None:
         """The publication in use, or None before the first.
 

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +63,24 @@ class AccessKeys:
         key = ApiKey(secrets.token_hex(4), kind, name, _digest(held), now, feed=feed)
         self._save([*keys, key])
         return held, key
+
+    def adopt(self, keys: Sequence[ApiKey]) -> int:
+        """Let the keys of another folder open this one as well; how many keys there are then.
+
+        A key that either of the two has revoked is revoked.
+
+        Raises:
+            ConfigurationError: they are too many.
+        """
+        merged = {key.key_id: key for key in self.all()}
+        for key in keys:
+            if key.revoked_at is not None or key.key_id not in merged:
+                merged[key.key_id] = key
+        if len(merged) > KEYS_MAX:
+            raise ConfigurationError(f"the two folders have more than {KEYS_MAX} keys: remove some first")
+        if keys:
+            self._save(list(merged.values()))
+        return len(merged)
 
     def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
         """End a key.

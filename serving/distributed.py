@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +42,22 @@ class Addresses(NamedTuple):
 
     kafka: KafkaSettings
     redis_url: str
+
+
+class DistributedShop(NamedTuple):
+    """Where a shop moves to, without what follows from its facts.
+
+    Attributes:
+        dead_letters: opens the letters, once the keyring has the secret that they are sealed under.
+        positions: how far states are folded that may be there.
+    """
+
+    log: KafkaEventLog
+    claims: RedisClaims
+    keyring: KafkaKeyring
+    dead_letters: Callable[[], AbstractContextManager[KafkaDeadLetters]]
+    ledger: RedisImportLedger
+    positions: Callable[[], Sequence[int]]
 
 
 def distributed_backend(
@@ -102,6 +120,30 @@ def distributed_backend(
         advice=advice,
         archivist=Archivist(window, folder / ARCHIVE_FOLDER),
     )
+
+
+@contextlib.contextmanager
+def distributed_shop(addresses: Addresses) -> Iterator[DistributedShop]:
+    """Kafka and Redis as the place where a shop moves to; topics that are not there are made.
+
+    Raises:
+        ConfigurationError: a topic is not as it must be; the message says which and why.
+        Unavailable: Kafka or Redis does not answer.
+    """
+    settings = addresses.kafka
+    _prepare(settings)
+    with contextlib.closing(open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)) as client:
+        claims = RedisClaims(client, settings.prefix)
+        with (
+            contextlib.closing(KafkaEventLog(settings, claims)) as log,
+            contextlib.closing(KafkaKeyring(settings, client, settings.prefix)) as keyring,
+        ):
+
+            def dead_letters() -> contextlib.closing[KafkaDeadLetters]:
+                return contextlib.closing(KafkaDeadLetters(settings, keyring))
+
+            ledger, store = RedisImportLedger(client, settings.prefix), RedisStateStore(client, settings.prefix, ())
+            yield DistributedShop(log, claims, keyring, dead_letters, ledger, store.positions)
 
 
 def _prepare(settings: KafkaSettings) -> tuple[str, ...]:

@@ -18,18 +18,20 @@ import msgspec
 
 from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
+from ingest.vocabulary.errors import ConfigurationError
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
 from serving.configuration import Configuration, Distributed, Role, load_configuration
-from serving.embedded import embedded_backend
+from serving.embedded import embedded_backend, embedded_shop
 from serving.engine import Engine
-from serving.folder import CONFIGURATION_FILE, make_folder, require_folder
+from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from serving.distributed import Addresses
+    from serving.migration import Migration
 
 
 FOLDER_VARIABLE = "DANGOL_DATA"
@@ -64,6 +66,32 @@ def open_engine(folder: Path, configuration_path: Path | None, *, create: bool =
         yield engine
     finally:
         engine.close()
+
+
+@contextmanager
+def open_migration(old: Path, folder: Path, configuration_path: Path | None) -> Iterator[Migration]:
+    """A move from an embedded data folder to the deployment that the configuration of another one describes.
+
+    Raises:
+        ConfigurationError: a folder or the configuration cannot be used, or the old folder is served or trained.
+        Unavailable: Kafka or Redis does not answer.
+    """
+    require_folder(old)
+    path = configuration_path or folder / CONFIGURATION_FILE
+    configuration = load_configuration(path, required=configuration_path is not None)
+    if configuration.distributed is None:
+        raise ConfigurationError(f"{path} does not say where to move to: it needs [distributed] with kafka and redis")
+    if make_folder(folder).samefile(old):
+        raise ConfigurationError(f"{folder} is the folder to move from: the new one is another, `--data NEW_FOLDER`")
+    from serving.distributed import distributed_shop
+    from serving.migration import Migration
+
+    with contextlib.ExitStack() as held:
+        held.callback(server_lock(old).release)
+        held.callback(training_lock(old).release)
+        source = held.enter_context(embedded_shop(old))
+        target = held.enter_context(distributed_shop(_addresses(configuration.distributed)))
+        yield Migration(old, source, folder, target)
 
 
 def _engine(folder: Path, configuration: Configuration) -> Engine:

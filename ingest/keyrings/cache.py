@@ -189,6 +189,11 @@ class KeyringCache:
         """The broker has forgotten these subjects."""
         self._run(scripts.DESTROYED, *subjects)
 
+    def expire(self) -> None:
+        """End the epoch, and a rebuild that is going on: the topic was written past the cache."""
+        with translated():
+            self._client.delete(f"{self._base}epoch", f"{self._base}rebuild")
+
     def begin_rebuild(self, token: str) -> bytes | Literal["ready", "busy"]:
         """The server's run id if the rebuild is ours; the old epoch ends with it."""
         status, *told = self._run_any(scripts.BEGIN_REBUILD, token, LEASE_MS)

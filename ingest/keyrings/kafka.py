@@ -12,6 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ingest.compacted import CompactedTopic, Record, pause
+from ingest.keyrings.adoption import adopt_people, adopt_secrets, holds_people, live_records, secret_name
 from ingest.keyrings.cache import Found, KeyringCache, Lease, Look, Person, Seen, StaleCache
 from ingest.keyrings.memory import FRESH_S, Memory
 from ingest.keyrings.rebuild import Rebuilder
@@ -25,9 +26,10 @@ from ingest.keyrings.records import (
     open_alias,
     person_record,
     seal_alias,
+    secret_record,
 )
 from ingest.logs.kafka_settings import KafkaSettings
-from ingest.privacy import KEY_BYTES, Alias, Personal, Seals
+from ingest.privacy import KEY_BYTES, Alias, Exported, Personal, Seals
 from ingest.states.redis_connection import RedisClient
 from ingest.vocabulary.errors import Unavailable
 from ingest.vocabulary.ids import Subject, new_subject
@@ -151,10 +153,42 @@ class KafkaKeyring:
             if name not in self._secrets:
                 self._read_secrets()
             if name not in self._secrets:
-                key = f"{name}\0{os.urandom(8).hex()}".encode()
-                self._topic.append([Record(key, os.urandom(KEY_BYTES))], partition=SECRETS)
+                self._topic.append([secret_record(name, os.urandom(KEY_BYTES))], partition=SECRETS)
                 self._read_secrets()
             return self._secrets[name]
+
+    def find_secret(self, name: str) -> bytes | None:
+        """A secret of the installation, if it was ever asked for."""
+        with self._secrets_lock:
+            if name not in self._secrets:
+                self._read_secrets()
+            return self._secrets.get(name)
+
+    def holds_people(self) -> bool:
+        """Whether any subject is known. Cost: reads the topic."""
+        return holds_people(self._topic)
+
+    def adopt(
+        self,
+        secrets: Mapping[str, bytes],
+        people: Iterable[Exported],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Hold what another keyring held: its secrets, and its people instead of those that are here.
+
+        To be called while nobody else uses the keyring: others would go on with secrets that they have read. Cut off,
+        it may be called again, and writes what is missing. Secrets come first, in the order given.
+        """
+        with self._secrets_lock:
+            adopt_secrets(self._topic, secrets)
+            self._secrets = {}
+            self._read_secrets()
+        expire = self._cache.expire  # before as well: whoever comes after a crash reads the topic again
+        if adopt_people(self._topic, self._names, people, before_writing=expire, progress=progress):
+            expire()
+            self._rebuilder.wait(OPENING_S)
+            self._memory.forget()
+            self._seals.forget()
 
     def begin_erasure(self, subject: Subject) -> tuple[list[Subject], list[Alias]]:
         """Mark a person's subjects and remove the ids that lead to them; both are returned.
@@ -281,10 +315,8 @@ class KafkaKeyring:
         return self._names.unwrap(subject, wrapped)
 
     def _read_secrets(self) -> None:
-        for _, records in self._topic.read(SECRETS):
-            for key, value, _ in records:
-                assert value is not None, "secrets are never forgotten"
-                self._secrets.setdefault(key.rpartition(b"\0")[0].decode(), value)
+        for key, value in live_records(self._topic, SECRETS).items():
+            self._secrets.setdefault(secret_name(key), value)
 
     def _look(self, macs: Sequence[bytes], seen: Seen) -> Look:
         return self._cached(self._cache.look, macs, seen)

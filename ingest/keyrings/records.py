@@ -8,6 +8,7 @@ partition 1, people           s <subject>          -> PersonRecord
 from __future__ import annotations
 
 import hashlib
+import os
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -74,6 +75,11 @@ def person_record(subject: Subject, person: PersonRecord | None) -> Record:
 def alias_tombstone(mac: bytes) -> Record:
     """The record that forgets an id."""
     return Record(ALIAS + mac, None)
+
+
+def secret_record(name: str, value: bytes) -> Record:
+    """A secret's record, under a key that no other record has."""
+    return Record(f"{name}\0{os.urandom(8).hex()}".encode(), value)
 
 
 class Names:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from ingest.embedded import SqliteFile
-from ingest.privacy import CACHED_ALIASES_MAX, KEY_BYTES, Alias, AliasKind, Personal, Seals
+from ingest.privacy import CACHED_ALIASES_MAX, KEY_BYTES, Alias, AliasKind, Exported, Personal, Seals
 from ingest.vocabulary.ids import Subject, new_subject
 
 KEYRING_SCHEMA = """
@@ -114,6 +116,28 @@ class SqliteKeyring:
 
         row = self._file.reader().execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
         return self._file.write(work) if row is None else bytes(row[0])
+
+    def secrets(self) -> dict[str, bytes]:
+        """Every secret of the installation, by name."""
+        return dict(self._file.reader().execute("SELECT name, value FROM secrets ORDER BY name").fetchall())
+
+    def count(self) -> int:
+        """How many subjects there are."""
+        count: int = self._file.reader().execute("SELECT count(*) FROM subjects").fetchone()[0]
+        return count
+
+    def export(self) -> Iterator[Exported]:
+        """Every subject with its key and the ids that lead to it, for another keyring; an id without subject is none.
+
+        Cost: 5 µs for each; the memory of one.
+        """
+        rows = self._file.reader().execute(
+            "SELECT subject, key, linked_to, erasing, kind, value FROM subjects LEFT JOIN aliases USING (subject) "
+            "ORDER BY subject, kind, value"
+        )
+        for (subject, key, linked_to, erasing), same in itertools.groupby(rows, key=itemgetter(slice(4))):
+            aliases = tuple(Alias(kind, value) for *_, kind, value in same if kind is not None)
+            yield Exported(subject, key, linked_to, bool(erasing), aliases)
 
     def begin_erasure(self, subject: Subject) -> tuple[list[Subject], list[Alias]]:
         """Mark a person's subjects and remove the ids that lead to them; both are returned."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 
 from ingest.embedded import SqliteFile
@@ -24,6 +25,11 @@ class SqliteImportLedger:
         """The finished import of this key, if there is one."""
         row = self._file.reader().execute("SELECT finished_ms, report FROM imports WHERE import = ?", (key,)).fetchone()
         return None if row is None else Entry(from_epoch_ms(row[0]), row[1])
+
+    def all(self) -> Iterator[tuple[bytes, Entry]]:
+        """Every finished import with its key."""
+        for key, finished_ms, report in self._file.reader().execute("SELECT * FROM imports"):
+            yield bytes(key), Entry(from_epoch_ms(finished_ms), report)
 
     def finish(self, key: bytes, finished_at: datetime, report: bytes) -> None:
         """Note that an import came to its end."""

@@ -16,12 +16,14 @@ from ingest.compacted import CompactedTopic, Record
 from ingest.dead_letters import DEAD_LETTERS_MAX, DeadLetter, LetterSeal, mentioning, refuse_too_many
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.privacy import Keyring
+from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.errors import NotFound
 
 LETTER_BYTES_MAX = 900_000  # brokers take a million in a record; a larger payload is told and not kept
 INDEX_S_MAX = 43_200  # afterwards the index is read anew: what forgets a letter is itself forgotten after a day
 _PARTITION = 0
 _KEY_BYTES = 16
+_ADOPTED = b"adopted:"  # what the keys of letters from another keeper begin with; random ones do so never
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -69,6 +71,22 @@ class KafkaDeadLetters:
             refuse_too_many(self.count() + len(letters))
             records = [Record(os.urandom(_KEY_BYTES), self._stored(letter, at_ms)) for letter in letters]
             self._topic.append(records, partition=_PARTITION)
+
+    def adopt(self, letters: Iterable[DeadLetter]) -> int:
+        """Take over the letters of another keeper, each once however often it is asked, with the time they came.
+
+        Those that were taken over before and are not among them any more are removed. Numbers are given anew. How
+        many letters were taken over, now or before.
+        """
+        there = {key for key in self._entries() if key.startswith(_ADOPTED)}
+        keys = []
+        for letter in letters:
+            keys.append(_ADOPTED + letter.letter.to_bytes(_KEY_BYTES - len(_ADOPTED), "big"))
+            if keys[-1] not in there:
+                assert letter.at is not None, "a letter that was kept has its time"
+                self._topic.append([Record(keys[-1], self._stored(letter, epoch_ms(letter.at)))], partition=_PARTITION)
+        self._topic.append([Record(key, None) for key in sorted(there.difference(keys))], partition=_PARTITION)
+        return len(keys)
 
     def count(self) -> int:
         """How many letters there are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from serving.commands.options import Options, command, fail
@@ -34,6 +36,25 @@ def add_commands(main: click.Group) -> None:
         options.show(replayed, f"{text}: no difference" if verify and replayed.difference is None else text)
         if replayed.difference is not None:
             fail(f"the first difference: {replayed.difference}")
+
+    @command(main, "migrate")
+    @click.option(
+        "--from",
+        "old",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+        metavar="FOLDER",
+        help="The embedded data folder to move from; it is only read.",
+    )
+    def migrate(options: Options, old: Path) -> None:
+        """Move an embedded shop to the Kafka and Redis of this folder's dangol.toml."""
+        from serving.wiring import open_migration
+
+        with open_migration(old, options.folder, options.configuration) as migration, options.progress() as bar:
+            totals = {"subjects": migration.subjects, "facts": migration.facts}
+            tasks = {each: bar.add_task(f"moving {each}", total=total) for each, total in totals.items()}
+            migrated = migration.run(lambda what, count: bar.advance(tasks[what], count))
+        options.show(migrated, migrated.text())
 
     _add_dead_letters(main)
 

@@ -173,3 +173,20 @@ def test_a_reason_is_cut_to_its_limit(letters: DeadLetters) -> None:
     letters.add([letter(detail="x" * 10_000)], at_ms=0)
     (found,) = letters.all()
     assert found.detail == "x" * DETAIL_LENGTH_MAX
+
+
+def test_letters_of_another_keeper_are_taken_over_once(kafka_address: str, tmp_path: Path) -> None:
+    settings = KafkaSettings(bootstrap=kafka_address, prefix=own_prefix())
+    prepare_topics(settings)
+    with embedded(tmp_path) as dangol:
+        old = dangol.dead_letters
+        old.add([letter(f"{number}") for number in range(4)], at_ms=1_763_812_800_123)
+        old.remove([2])
+        with contextlib.closing(KafkaDeadLetters(settings, dangol.keyring)) as new:
+            new.add([letter("own")], at_ms=0)
+            assert new.adopt(list(old.all())[:2]) == 2
+            old.remove([1])
+            assert [new.adopt(old.all()) for _ in range(2)] == [2, 2]
+            assert payloads(new) == ["own", "2", "3"]
+            assert [each.at for each in new.all()][1:] == [each.at for each in old.all()]
+    remove_topics(settings.bootstrap, settings.prefix)

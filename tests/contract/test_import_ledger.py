@@ -41,3 +41,11 @@ def test_an_import_that_finished_again_has_its_last_report(ledger: ImportLedger)
     ledger.finish(KEY, WHEN, b"first")
     ledger.finish(KEY, WHEN, b"second")
     assert ledger.find(KEY) == Entry(WHEN, b"second")
+
+
+def test_a_ledger_in_a_file_tells_all_of_its_imports(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "ledger.sqlite3", schema=LEDGER_SCHEMA, version=1)
+    ledger = SqliteImportLedger(file)
+    ledger.finish(KEY, WHEN, b"first")
+    assert list(ledger.all()) == [(KEY, Entry(WHEN, b"first"))]
+    file.close()

@@ -33,6 +33,7 @@ COMMANDS = [
     ("train",), ("serve",), ("recommend", "home.popular"), ("status",), ("replay",), ("replay", "--verify"),
     ("dead-letters", "list"), ("dead-letters", "show", "1"), ("dead-letters", "replay"), ("dead-letters", "drop", "1"),
     ("customer", "show", "x"), ("customer", "export", "x"), ("customer", "forget", "x"),
+    ("migrate", "--from", "nowhere-either"),
 ]  # fmt: skip
 
 
@@ -63,6 +64,7 @@ def test_a_missing_folder_is_one_clear_line_with_the_way_out(words: tuple[str, .
         ("keys", "create"),
         ("keys", "create", "--secret", "--feed", "google"),
         ("train", "--until", "soon"),
+        ("migrate",),
     ],
     ids=" ".join,
 )

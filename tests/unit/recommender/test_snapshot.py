@@ -133,3 +133,29 @@ def test_a_crash_at_any_step_leaves_the_old_publication_or_the_new(
     after.verify(current.snapshot_id)
     assert after.publish(after.write(arrays(2)), (2,), NOON) == after.current()
     assert [entry.cut for entry in after.history()] == [(1,), (2,)]
+
+
+def test_a_store_takes_over_what_another_one_holds(tmp_path: Path) -> None:
+    old, new = SnapshotStore(tmp_path / "old"), SnapshotStore(tmp_path / "new")
+    new.publish(new.write(arrays(9)), (9,), NOON)
+    for cut in (1, 2, 3):
+        old.publish(old.write(arrays(cut)), (cut,), NOON)
+    for _ in range(2):
+        new.adopt(old)
+        assert (new.current(), new.history(), new.kept()) == (old.current(), old.history(), old.kept())
+    for each in new.kept():
+        new.verify(each.snapshot_id)
+    new.adopt(SnapshotStore(tmp_path / "empty"))
+    assert (new.current(), new.history()) == (None, [])
+
+
+def test_a_damaged_snapshot_is_not_taken_over(tmp_path: Path) -> None:
+    old, new = SnapshotStore(tmp_path / "old"), SnapshotStore(tmp_path / "new")
+    snapshot_id = old.publish(old.write(arrays(5)), (5,), NOON).snapshot_id
+    path = tmp_path / "old" / snapshot_id.removeprefix("sha256:") / "b.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Corrupt):
+        new.adopt(old)
+    assert new.current() is None

@@ -135,3 +135,16 @@ def test_the_number_of_keys_is_bounded(keys: AccessKeys, monkeypatch: pytest.Mon
     keys.create("secret", name="b", now=NOON)
     with pytest.raises(ConfigurationError, match="2 keys already"):
         keys.create("secret", name="c", now=NOON)
+
+
+def test_keys_of_another_folder_open_this_one_and_revoked_ones_do_not(keys: AccessKeys, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = AccessKeys(tmp_path / "other")
+    mine, _ = keys.create("secret", name="mine", now=NOON)
+    theirs, key = other.create("secret", name="theirs", now=NOON)
+    assert [keys.adopt(other.all()) for _ in range(2)] == [2, 2]
+    assert may(keys, mine)
+    assert may(keys, theirs)
+    other.revoke(key.key_id, now=NOON)
+    assert keys.adopt(other.all()) == 2
+    assert not may(keys, theirs)
