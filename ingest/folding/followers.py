@@ -6,10 +6,15 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 
+import structlog
+
 from ingest.folding.fold import read_batches
+from ingest.vocabulary.errors import NewerVersion
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
 from ingest.vocabulary.ports import EventLog
+
+_log = structlog.get_logger(__name__)
 
 
 class Follower(Protocol):
@@ -51,6 +56,7 @@ class Followers:
         self._followed_log = log
         self._followed = list(followed)
         self._followers: list[Follower] = []
+        self._stopped: set[int] = set()  # partitions whose next fact only a newer Dangol can read
         self._follow_lock = threading.RLock()
 
     def attach(self, follower: Follower, *, since: Sequence[int]) -> None:
@@ -73,8 +79,16 @@ class Followers:
 
     def _tell_up_to(self, ends: Sequence[int]) -> None:
         for partition, end in enumerate(ends):
-            for batch in self._batches(partition, self._followed[partition], end):
-                self._tell(batch)
+            if partition in self._stopped:
+                continue
+            try:
+                for batch in self._batches(partition, self._followed[partition], end):
+                    self._tell(batch)
+            except NewerVersion as error:  # the others go on; after an upgrade this is another process
+                self._stopped.add(partition)
+                _log.error("a partition is followed no more", partition=partition, reason=error.message)
+            else:
+                self._followed[partition] = max(self._followed[partition], end)  # the last records may be no facts
 
     def _tell(self, batch: Sequence[Recorded]) -> None:
         with self._follow_lock:
