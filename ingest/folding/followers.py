@@ -93,16 +93,17 @@ class Followers:
     def _tell(self, batch: Sequence[Recorded]) -> None:
         with self._follow_lock:
             news: list[Recorded] = []
+            followed = list(self._followed)
             for recorded in batch:
                 partition, offset = recorded.position.partition, recorded.position.offset
-                followed = self._followed[partition]
-                if offset > followed + 1:
-                    for missed in self._batches(partition, followed, offset - 1):
+                if offset > followed[partition] + 1:
+                    for missed in self._batches(partition, followed[partition], offset - 1):
                         news.extend(missed)
-                if offset > followed:
+                if offset > followed[partition]:
                     news.append(recorded)
-                    self._followed[partition] = offset
+                    followed[partition] = offset
             counting = self._counting(news)
+            self._followed = followed  # only now: where it could not be told what counts, these facts come again
             if counting:
                 for follower in self._followers:
                     follower.follow(counting)
