@@ -254,7 +254,7 @@ class KafkaEventLog:
         try:
             told = future.get(max(deadline - time.monotonic(), 0))
         except errors.KafkaError as error:
-            if not error.retriable:
+            if not error.retriable or not future.is_done:  # it hangs: it should have given the record up by itself
                 self._producers.renew(producer)
             return translated(error, f"did not acknowledge facts of {self._topic}")
         if told.offset < 0:  # a repeated request whose first answer the broker has forgotten
