@@ -54,15 +54,17 @@ class CompactedTopic:
         """
         with self._translated("acknowledge what we wrote to"):
             producer = self._connected()
+            futures: list[Any] = []
             try:
-                futures = [
+                futures += [
                     producer.send(self.name, key=each.key, value=each.value, partition=partition) for each in records
                 ]
                 deadline = time.monotonic() + DELIVERY_S + 1.0
                 for future in futures:
                     future.get(timeout=max(0.0, deadline - time.monotonic()))
             except KafkaError as error:
-                if not error.retriable:
+                hangs = not all(future.is_done for future in futures)  # it should have given the records up by itself
+                if hangs or not error.retriable:
                     self._give_up(producer)
                 raise
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import structlog
 
 from ingest.archive.columns import SCHEMA, table_of
 from ingest.archive.files import (
@@ -26,7 +27,7 @@ from ingest.archive.files import (
 from ingest.archive.log import KeptLog, check_same_log, gone_for_good, read_kept
 from ingest.archive.parquet import Label, file_bytes, opened
 from ingest.vocabulary.codec import encode_event
-from ingest.vocabulary.errors import OutOfRetention, Unavailable
+from ingest.vocabulary.errors import NewerVersion, OutOfRetention, Unavailable
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
 
@@ -35,6 +36,8 @@ CHUNK_BYTES_MAX = 67_108_864
 FILE_FACTS_MAX = 1_048_576  # of a compacted file: some 100 MB
 MERGED_MIN = 8  # so many files of a day that is not over are worth one: each fact is written again only a few times
 _READ_AT_ONCE = 2_000
+
+_log = structlog.get_logger(__name__)
 
 
 class Archivist:
@@ -121,6 +124,9 @@ class Archivist:
                 facts = read_kept(self._log, partition, after=after, limit=limit)
             except OutOfRetention as error:
                 raise gone_for_good(after, error) from error
+            except NewerVersion as error:
+                _log.error("a partition is archived no further: upgrade", partition=partition, reason=error.message)
+                break
             if not facts:
                 break
             stored = [encode_event(each.event) for each in facts]

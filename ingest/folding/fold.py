@@ -102,10 +102,18 @@ def last_offsets(batch: Iterable[Recorded]) -> dict[int, int]:
 
 
 def read_batches(log: EventLog, partition: int, *, after: int, upto: int) -> Iterable[list[Recorded]]:
-    """The facts of a partition behind `after`, up to and including `upto`, a batch at a time."""
+    """The facts of a partition behind `after`, up to and including `upto`, a batch at a time.
+
+    Raises:
+        Corrupt: the log ends before `upto`.
+    """
     while after < upto:
-        batch = log.read(partition, after=after, limit=min(BATCH_MAX, upto - after))
+        read = log.read(partition, after=after, limit=min(BATCH_MAX, upto - after))
+        batch = [recorded for recorded in read if recorded.position.offset <= upto]
         if not batch:
-            raise Corrupt(f"partition {partition} ends at {after}, not at {upto}")
+            end = log.ends()[partition]
+            if end < upto:
+                raise Corrupt(f"partition {partition} ends at {end}, not at {upto}")
+            return  # its last records are no facts
         yield batch
         after = batch[-1].position.offset

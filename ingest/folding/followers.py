@@ -6,10 +6,15 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 
+import structlog
+
 from ingest.folding.fold import read_batches
+from ingest.vocabulary.errors import NewerVersion
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ids import PARTITIONS
 from ingest.vocabulary.ports import EventLog
+
+_log = structlog.get_logger(__name__)
 
 
 class Follower(Protocol):
@@ -51,6 +56,7 @@ class Followers:
         self._followed_log = log
         self._followed = list(followed)
         self._followers: list[Follower] = []
+        self._stopped: set[int] = set()  # partitions whose next fact only a newer Dangol can read
         self._follow_lock = threading.RLock()
 
     def attach(self, follower: Follower, *, since: Sequence[int]) -> None:
@@ -73,22 +79,31 @@ class Followers:
 
     def _tell_up_to(self, ends: Sequence[int]) -> None:
         for partition, end in enumerate(ends):
-            for batch in self._batches(partition, self._followed[partition], end):
-                self._tell(batch)
+            if partition in self._stopped:
+                continue
+            try:
+                for batch in self._batches(partition, self._followed[partition], end):
+                    self._tell(batch)
+            except NewerVersion as error:  # the others go on; after an upgrade this is another process
+                self._stopped.add(partition)
+                _log.error("a partition is followed no more", partition=partition, reason=error.message)
+            else:
+                self._followed[partition] = max(self._followed[partition], end)  # the last records may be no facts
 
     def _tell(self, batch: Sequence[Recorded]) -> None:
         with self._follow_lock:
             news: list[Recorded] = []
+            followed = list(self._followed)
             for recorded in batch:
                 partition, offset = recorded.position.partition, recorded.position.offset
-                followed = self._followed[partition]
-                if offset > followed + 1:
-                    for missed in self._batches(partition, followed, offset - 1):
+                if offset > followed[partition] + 1:
+                    for missed in self._batches(partition, followed[partition], offset - 1):
                         news.extend(missed)
-                if offset > followed:
+                if offset > followed[partition]:
                     news.append(recorded)
-                    self._followed[partition] = offset
+                    followed[partition] = offset
             counting = self._counting(news)
+            self._followed = followed  # only now: where it could not be told what counts, these facts come again
             if counting:
                 for follower in self._followers:
                     follower.follow(counting)

@@ -15,7 +15,7 @@ import structlog
 
 from ingest.folding.fold import BATCH_MAX, Poison, encode_states, fold
 from ingest.folding.repeats import Repeats
-from ingest.vocabulary.errors import Corrupt, PositionConflict, Unavailable
+from ingest.vocabulary.errors import PositionConflict, Unavailable
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
 
@@ -147,7 +147,7 @@ class GroupProjector:
         if read.upto <= before:
             return 0
         if read.first > before + 1:
-            return self._fold_history(partition, before)
+            return self._fold_history(partition, before, read.first)
         batch = [recorded for recorded in read.facts if recorded.position.offset > before]
         counting = self._repeats.without(batch)
         folded = fold(self._projections, counting, self._store.load)
@@ -166,12 +166,15 @@ class GroupProjector:
         self._folded[partition] = read.upto
         return len(batch)
 
-    def _fold_history(self, partition: int, before: int) -> int:
-        """Fold from the log what the group's topic has forgotten: the log reaches further back, into the archive."""
+    def _fold_history(self, partition: int, before: int, first: int) -> int:
+        """Fold from the log what the group's topic has forgotten: the log reaches further back, into the archive.
+
+        Raises:
+            Corrupt: the archive lacks it as well.
+        """
         facts = self._log.read(partition, after=before, limit=BATCH_MAX)
-        if not facts or facts[0].position.offset != before + 1:
-            raise Corrupt(f"partition {partition} has lost what follows offset {before}, and the archive lacks it")
-        folded = self._fold(partition, Read(facts, (), before + 1, facts[-1].position.offset))
+        upto = facts[-1].position.offset if facts else first - 1  # records that are no facts are passed over
+        folded = self._fold(partition, Read(facts, (), before + 1, upto))
         self._membership.begin(partition, self._folded[partition])
         return folded
 

@@ -40,22 +40,22 @@ def rebuild(
     """
     facts = states = unfoldable = 0
     for partition in range(PARTITIONS):
-        for batch in _unfolded(log, store, partition):
+        for before, batch in _unfolded(log, store, partition):
             result = fold(projections, repeats.without(batch), store.load)
             changes = encode_states(projections, result.states)
             after = batch[-1].position.offset
             with contextlib.suppress(PositionConflict):  # another process has folded it: go on behind that
-                store.commit(changes, partition=partition, before=batch[0].position.offset - 1, after=after)
+                store.commit(changes, partition=partition, before=before, after=after)
                 facts, states = facts + len(batch), states + len(changes)
                 unfoldable += len(result.poison)
                 progress(len(batch))
     return Replayed(facts, states, unfoldable)
 
 
-def _unfolded(log: EventLog, store: StateStore, partition: int) -> Iterator[list[Recorded]]:
-    """What the states of a partition lack, a batch at a time, from wherever they are by then."""
-    while batch := log.read(partition, after=store.positions()[partition], limit=BATCH_MAX):
-        yield batch
+def _unfolded(log: EventLog, store: StateStore, partition: int) -> Iterator[tuple[int, list[Recorded]]]:
+    """What the states of a partition lack, a batch at a time, from wherever they are by then: (that, the batch)."""
+    while batch := log.read(partition, after=(before := store.positions()[partition]), limit=BATCH_MAX):
+        yield before, batch
 
 
 def verify(

@@ -16,7 +16,14 @@ from ingest.logs.kafka_clients import DELIVERY_MS_MAX, READ_S_MAX, Consumers, Sh
 from ingest.logs.kafka_records import Outgoing, outgoing, recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.states.claims import MINE, PENDING, RedisClaims
-from ingest.vocabulary.errors import ConfigurationError, DangolError, OutOfRetention, Unavailable
+from ingest.vocabulary.errors import (
+    ConfigurationError,
+    Corrupt,
+    DangolError,
+    NewerVersion,
+    OutOfRetention,
+    Unavailable,
+)
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import GENERATION, PARTITIONS, EventId, Position
 
@@ -72,25 +79,44 @@ class KafkaEventLog:
     def read(self, partition: int, *, after: int, limit: int) -> list[Recorded]:
         """The next facts of a partition behind offset `after` (-1 for the first), at most `limit`.
 
+        Records that are no facts are passed over: whoever folds the partition sets them aside as dead letters.
+
         Cost: two round trips; what follows is fetched ahead, so that reading on is cheaper than reading elsewhere.
 
         Raises:
             OutOfRetention: Kafka no longer has the first of them.
-            Corrupt, NewerVersion: a record is not a fact that we can read; the message has its coordinates.
+            NewerVersion: a newer Dangol wrote the next one; the message has its coordinates.
             Unavailable: Kafka did not answer.
         """
+        facts: list[Recorded] = []
+        while (missing := limit - len(facts)) > 0:
+            records = self._records(partition, after=after, limit=missing)
+            try:
+                for record in records:
+                    facts += _facts_in(record)
+            except NewerVersion:
+                if not facts:
+                    raise
+                break
+            if len(records) < missing:
+                break
+            after = records[-1].offset
+        return facts
+
+    def _records(self, partition: int, *, after: int, limit: int) -> list[Any]:
+        """The next records; fewer than `limit` where the partition ends."""
         topic_partition, first = self._partitions[partition], after + 1
         try:
             with self._consumers.lend(topic_partition) as consumer:
                 end = consumer.end_offsets([topic_partition])[topic_partition]
-                if first >= end or limit < 1:
+                if first >= end:
                     return []
                 if consumer.assignment() != {topic_partition}:
                     consumer.assign([topic_partition])
                     consumer.seek(topic_partition, first)
                 elif consumer.position(topic_partition) != first:
                     consumer.seek(topic_partition, first)
-                found = _fetched(consumer, topic_partition, end, limit)
+                return _fetched(consumer, topic_partition, end, limit)
         except errors.OffsetOutOfRangeError as error:
             begins = self.beginnings()[partition]
             if first < begins:
@@ -102,7 +128,6 @@ class KafkaEventLog:
             raise Unavailable(f"Kafka has no offset {first} in partition {partition} of {self._topic}") from error
         except (errors.KafkaError, OSError) as error:
             raise translated(error, f"did not give partition {partition} of {self._topic}") from error
-        return [recorded_of(record) for record in found]
 
     def find(self, event_id: EventId) -> Event | None:
         """A fact by its id, if it was appended once, its claim has not run out, and Kafka still has it.
@@ -231,7 +256,7 @@ class KafkaEventLog:
             told = future.get(max(began + ACKNOWLEDGED_S_MAX - time.monotonic(), 0))
         except errors.KafkaError as error:
             # After a broker restarts, the producer may wait for an answer that never comes: then nothing gets through.
-            if not error.retriable or self._last_told < began:
+            if not error.retriable or not future.is_done or self._last_told < began:
                 self._producers.renew(producer)
             return translated(error, f"did not acknowledge facts of {self._topic}")
         self._last_told = time.monotonic()
@@ -246,6 +271,15 @@ def _first_of_each(claims: Sequence[Claim]) -> list[_Asked]:
     for at, claim in enumerate(claims):
         first.setdefault(claim.id, (at, claim))
     return list(first.values())
+
+
+def _facts_in(record: Any) -> list[Recorded]:
+    """The fact that a record is, or nothing."""
+    try:
+        return [recorded_of(record)]
+    except Corrupt as error:
+        _log.warning("a record that is no fact is passed over", reason=error.message)
+        return []
 
 
 def _fetched(consumer: Any, partition: TopicPartition, end: int, limit: int) -> list[Any]:

@@ -19,7 +19,7 @@ from ingest.logs.kafka_records import RECORD_BYTES_MAX, recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.states.claims import MINE, RedisClaims
 from ingest.vocabulary.codec import decode_event
-from ingest.vocabulary.errors import ConfigurationError, Corrupt, OutOfRetention, OversizedInput, Unavailable
+from ingest.vocabulary.errors import ConfigurationError, NewerVersion, OutOfRetention, OversizedInput, Unavailable
 from ingest.vocabulary.events import Event, OrderCompleted, ProductViewed
 from ingest.vocabulary.ids import PARTITIONS, Position, partition_of
 from tests.support.build import fact, views
@@ -204,19 +204,31 @@ def test_an_append_that_was_overtaken_says_that_the_fact_was_there(
     assert log.append([event]) == [None]
 
 
-def test_a_record_that_is_no_fact_is_said_with_its_coordinates(
+def test_records_that_are_no_facts_are_passed_over_and_a_newer_one_ends_what_can_be_read(
     log: KafkaEventLog, kafka_address: str, prefix: str
 ) -> None:
-    log.append(views(1, subject="mary"))
     producer = kafka.KafkaProducer(bootstrap_servers=kafka_address)
     partition = partition_of("mary")
-    for value in (b"\x01?", None):
-        producer.send(f"{prefix}.events", value, key=b"mary", partition=partition).get(10)
+
+    def produce(*values: bytes | None) -> None:
+        for value in values:
+            producer.send(f"{prefix}.events", value, key=b"mary", partition=partition).get(10)
+
+    def offsets(*, after: int, limit: int) -> list[int]:
+        return [each.position.offset for each in log.read(partition, after=after, limit=limit)]
+
+    log.append(views(1, subject="mary"))
+    produce(b"\x01?", None)
+    log.append(views(2, subject="mary"))
+    produce(b"\x01")
+    assert offsets(after=-1, limit=9) == [0, 3, 4]
+    assert [offsets(after=after, limit=1) for after in range(-1, 5)] == [[0], [3], [3], [3], [4], []]
+    assert offsets(after=0, limit=2) == [3, 4]
+    produce(b"\x02 of a newer Dangol")
     producer.close()
-    assert len(log.read(partition, after=-1, limit=1)) == 1
-    for after in (0, 1):
-        with pytest.raises(Corrupt, match=rf"{prefix}\.events, partition {partition}, offset {after + 1}"):
-            log.read(partition, after=after, limit=1)
+    assert offsets(after=2, limit=9) == [3, 4]
+    with pytest.raises(NewerVersion, match=rf"{prefix}\.events, partition {partition}, offset 6"):
+        log.read(partition, after=4, limit=9)
 
 
 def test_a_topic_with_too_few_partitions_takes_nothing(kafka_address: str, prefix: str, claims: RedisClaims) -> None:

@@ -41,14 +41,6 @@ CLIENTS = 4
 BATCH = 3
 
 
-@pytest.fixture
-def rng() -> random.Random:
-    """Chance, with its seed in the output."""
-    seed = int(os.environ.get("DANGOL_TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed} (DANGOL_TEST_SEED repeats it)")
-    return random.Random(seed)
-
-
 def killed(words: list[str], folder: Path, when: Callable[[], bool], after_s: float) -> bool:
     """Run a command and kill it, with all it started, some time after a condition; whether it was still running."""
     process = subprocess.Popen(

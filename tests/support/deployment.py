@@ -29,6 +29,19 @@ class Worker:
                 start_new_session=True,
             )
 
+    @property
+    def said(self) -> str:
+        """What it and others of its kind have printed."""
+        return self._said_path.read_text(errors="replace")
+
+    def pause(self) -> None:
+        """Stand still: as a machine does that is out of memory, or was put to sleep."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Wake up after `pause`."""
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """Ask it to end; its exit status."""
         self.process.terminate()
@@ -48,7 +61,7 @@ class Deployment:
     """One shop on a Kafka and a Redis; what is started here is ended with it."""
 
     def __init__(self, folder: Path, kafka: str, redis_url: str, *, prefix: str = "dangol", **variables: str) -> None:
-        self.folder, self.variables = folder, variables
+        self.folder, self.prefix, self.variables = folder, prefix, variables
         folder.mkdir(parents=True)
         (folder / "dangol.toml").write_text(
             f'[distributed]\nkafka = "{kafka}"\nredis = "{redis_url}"\nprefix = "{prefix}"\n', encoding="utf-8"
