@@ -120,7 +120,9 @@ def _freshness(own: _Shop, told: Served, asked: Served, plan: serving.Plan, rate
     busy.start()
     try:
         time.sleep(2 * _SECOND)
-        return serving.freshness(told, asked, plan, own.products, remark=f", one server to another, {rate:.0f} events/s")
+        return serving.freshness(
+            told, asked, plan, own.products, remark=f", one server to another, {rate:.0f} events/s"
+        )
     finally:
         ended.set()
         busy.join()

@@ -55,7 +55,9 @@ def events_per_second(
             wall.append(batch * load_.answered / load_.seconds)
             cpu.append(batch * load_.answered / used)
         name = f"POST /v1/events, {batch} in a request"
-        rows.append(Row(name, "events/CPU-s", cpu, f"{EVENT_CONNECTIONS} connections, each {durable} before its answer"))
+        rows.append(
+            Row(name, "events/CPU-s", cpu, f"{EVENT_CONNECTIONS} connections, each {durable} before its answer")
+        )
         rows.append(Row(name, "events/s", wall, "wall"))
     return rows
 
@@ -102,7 +104,9 @@ def freshness(told: Served, asked: Served, plan: Plan, products: Sequence[str], 
         ("order acknowledged → bought together", orders),
     ):
         for share in (0.5, 0.99):
-            rows.append(Row(name, "ms", [1e3 * percentile(found, share)], f"p{share * 100:.0f} of {len(found)}{remark}"))
+            rows.append(
+                Row(name, "ms", [1e3 * percentile(found, share)], f"p{share * 100:.0f} of {len(found)}{remark}")
+            )
     return rows
 
 
