@@ -119,7 +119,7 @@ def _freshness(own: _Shop, told: Served, asked: Served, plan: serving.Plan, rate
     busy = threading.Thread(target=keep_busy)
     busy.start()
     try:
-        time.sleep(2 * _SECOND)
+        serving.warm(asked, plan, own.customers, own.products)
         return serving.freshness(
             told, asked, plan, own.products, remark=f", one server to another, {rate:.0f} events/s"
         )

@@ -74,8 +74,7 @@ def rows_above_hello(
     cases = {name: cases[name] for name in cases if not placements or name in (HELLO, *placements)}
     cost: dict[str, list[float]] = {name: [] for name in cases}
     rates: dict[str, list[float]] = {name: [] for name in cases}
-    for requests in cases.values():  # warm: profiles are read, kernels are loaded
-        load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
+    warm(served, plan, customers, products)
     for _ in range(plan.runs):
         for name, requests in cases.items():
             load_, used = _measured(served, Job(served.port, requests, plan.seconds, CONNECTIONS))
@@ -91,6 +90,12 @@ def rows_above_hello(
         rows.append(Row("", "requests/s", rates[name], "wall, saturated"))
         rows += _at_half(served, plan, cases[name], statistics.median(rates[name]))
     return rows
+
+
+def warm(served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str]) -> None:
+    """Ask for every kind of row: profiles are read, kernels are loaded."""
+    for requests in _cases(customers, products, random.Random(plan.seed)).values():
+        load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
 
 
 def freshness(told: Served, asked: Served, plan: Plan, products: Sequence[str], *, remark: str = "") -> list[Row]:
