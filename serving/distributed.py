@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from ingest.keyrings.kafka import KafkaKeyring
 from ingest.ledgers.redis import RedisImportLedger
 from ingest.letters.kafka import KafkaDeadLetters
 from ingest.logs.kafka import KafkaEventLog
-from ingest.logs.kafka_group import KafkaMembership
+from ingest.logs.kafka_group import KafkaFollowing, KafkaMembership
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.logs.topics import prepare_topics
 from ingest.states.claims import RedisClaims
@@ -82,7 +83,7 @@ def distributed_backend(
     soon = open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)
     answering = RedisStateStore(soon, settings.prefix, projections)
     repeats = ClaimedFacts(claims)
-    states = SharedStates(log, answering, projections, repeats)
+    states = SharedStates(log, answering, projections, repeats, partial(KafkaFollowing, settings))
 
     def start_over() -> None:
         store.clear()
@@ -98,6 +99,7 @@ def distributed_backend(
         return GroupProjector(KafkaMembership(settings), log, store, projections, repeats, set_aside, ready)
 
     def close() -> None:
+        states.close()
         window.close()
         keyring.close()
         dead_letters.close()

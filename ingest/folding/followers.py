@@ -93,20 +93,24 @@ class Followers:
     def _tell(self, batch: Sequence[Recorded]) -> None:
         with self._follow_lock:
             news: list[Recorded] = []
-            followed = list(self._followed)
+            reached = list(self._followed)
             for recorded in batch:
                 partition, offset = recorded.position.partition, recorded.position.offset
-                if offset > followed[partition] + 1:
-                    for missed in self._batches(partition, followed[partition], offset - 1):
+                followed = reached[partition]
+                if offset > followed + 1:
+                    for missed in self._batches(partition, followed, offset - 1):
                         news.extend(missed)
-                if offset > followed[partition]:
+                if offset > followed:
                     news.append(recorded)
-                    followed[partition] = offset
-            counting = self._counting(news)
-            self._followed = followed  # only now: where it could not be told what counts, these facts come again
-            if counting:
-                for follower in self._followers:
-                    follower.follow(counting)
+                    reached[partition] = offset
+            self._tell_followers(news)
+            self._followed = reached
+
+    def _tell_followers(self, news: Sequence[Recorded]) -> None:
+        counting = self._counting(news)
+        if counting:
+            for follower in self._followers:
+                follower.follow(counting)
 
     def _counting(self, batch: Sequence[Recorded]) -> Sequence[Recorded]:
         """The facts of a batch that count; a log that may hold one twice leaves the second out."""

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
+from ingest.folding.fold import BATCH_MAX
 from ingest.folding.followers import Followers
+from ingest.folding.group import Read
 from ingest.folding.repeats import Repeats
 from ingest.states.redis import RedisStateStore
-from ingest.vocabulary.errors import StatesLost
+from ingest.vocabulary.errors import DangolError, StatesLost
 from ingest.vocabulary.events import Recorded
 from ingest.vocabulary.ports import AnyProjection, EventLog
+
+WAIT_S = 0.2  # for news; whoever wants to stop following waits as long
+
+
+class News(Protocol):
+    """What comes into the log, of all partitions."""
+
+    def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:
+        """What came behind what was polled before, or behind where a partition was told to begin.
+
+        Raises:
+            Unavailable: the log cannot be reached now.
+        """
+        ...
+
+    def begin(self, partition: int, after: int) -> None:
+        """Go on behind this offset."""
+        ...
+
+    def close(self) -> None:
+        """Follow no longer."""
+        ...
 
 
 class SharedStates(Followers):
@@ -21,10 +45,20 @@ class SharedStates(Followers):
     """
 
     def __init__(
-        self, log: EventLog, store: RedisStateStore, projections: Sequence[AnyProjection], repeats: Repeats
+        self,
+        log: EventLog,
+        store: RedisStateStore,
+        projections: Sequence[AnyProjection],
+        repeats: Repeats,
+        follow: Callable[[Sequence[int]], News],
     ) -> None:
+        """
+        Args:
+            follow: begins to follow the log behind some offsets.
+        """
         super().__init__(log, store.positions())
-        self._log, self._store, self._repeats = log, store, repeats
+        self._store, self._repeats, self._follow = store, repeats, follow
+        self._news: News | None = None
         self._decode = {projection.name: projection.decode for projection in projections}
 
     def state(self, projection: str, key: str) -> Any:
@@ -44,11 +78,38 @@ class SharedStates(Followers):
         return {key: decode(stored) for key, stored in states.items()}
 
     def catch_up(self) -> None:
-        """Tell the followers what has come into the log."""
+        """Tell the followers what comes into the log within a moment. For one thread.
+
+        Raises:
+            Unavailable: the log or the claims cannot be reached; the next call goes on from what has been told.
+        """
+        if self._news is None:
+            self._news = self._follow(self._followed)
+        polled = self._news.poll(WAIT_S, BATCH_MAX)
         with self._follow_lock:
-            ends = self._log.ends()
-            if not self._told(ends):
-                self._tell_up_to(ends)
+            try:
+                self._tell_read(polled)
+            except DangolError:
+                for partition in polled:
+                    self._news.begin(partition, self._followed[partition])
+                raise
+
+    def close(self) -> None:
+        """Follow no longer; `catch_up` must not be under way."""
+        if self._news is not None:
+            self._news.close()
+
+    def _tell_read(self, polled: Mapping[int, Read]) -> None:
+        """Tell facts; records that are none are passed over, as the projectors see to them."""
+        news: list[Recorded] = []
+        for partition, read in polled.items():
+            followed = self._followed[partition]
+            for missed in self._batches(partition, followed, read.first - 1):  # the log reaches into the archive
+                news.extend(missed)
+            news.extend(recorded for recorded in read.facts if recorded.position.offset > followed)
+        self._tell_followers(news)
+        for partition, read in polled.items():
+            self._followed[partition] = max(self._followed[partition], read.upto)
 
     def _counting(self, batch: Sequence[Recorded]) -> Sequence[Recorded]:
         return self._repeats.without(batch)

@@ -1,4 +1,4 @@
-"""Membership in the group of projectors, on Kafka's consumer groups: cooperative and sticky, so moves stop nobody."""
+"""Readers of the topic of facts as it grows: a member of the group of projectors, and whoever follows all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 
 from ingest.folding.group import Read, Unreadable
-from ingest.logs.kafka_clients import connected
+from ingest.logs.kafka_clients import connected, translated
 from ingest.logs.kafka_records import recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.vocabulary.errors import Corrupt, NewerVersion, Unavailable
@@ -22,41 +22,21 @@ SESSION_S = 10  # a projector that is silent for so long has died: others take i
 HEARTBEAT_S = 2
 POLL_MAX_S = 300  # a batch that takes longer is taken for a death
 FETCH_BYTES_MAX = 4_194_304  # of one partition at once
+GROUP_WAIT_MS = 100  # how long a broker with nothing to tell keeps a projector waiting
+FOLLOW_WAIT_MS = 500  # the same for a follower, which does nothing else
 
 _SECOND_MS = 1_000
 _log = structlog.get_logger(__name__)
 
 
-class KafkaMembership:
-    """A member of the consumer group `<prefix>.projector`. For one thread."""
+class _Records:
+    """What comes of the partitions that a consumer has. For one thread."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        """Join.
-
-        Raises:
-            Unavailable: no broker answers.
-        """
-        self._topic = settings.events_topic
-        try:
-            self._consumer = connected(
-                KafkaConsumer,
-                **settings.client_options(),
-                group_id=f"{settings.prefix}.projector",
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",  # what retention removed is noticed as a gap, and read from the archive
-                session_timeout_ms=SESSION_S * _SECOND_MS,
-                heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
-                max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
-                max_partition_fetch_bytes=FETCH_BYTES_MAX,
-                fetch_max_wait_ms=100,
-            )
-        except KafkaError as error:
-            raise Unavailable(f"Kafka does not answer at {settings.bootstrap}: {error}") from error
-        self._consumer.subscribe([self._topic])
+    def __init__(self, settings: KafkaSettings, consumer: Any) -> None:
+        self._topic, self._consumer = settings.events_topic, consumer
 
     def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:
-        """What came of the partitions this member has, behind where each was told to begin.
+        """What came of the partitions this reader has, behind where each was told to begin.
 
         A partition whose next record a newer Dangol wrote stands still until this one is upgraded.
 
@@ -78,18 +58,78 @@ class KafkaMembership:
                 came[place.partition] = read
         return came
 
-    def assigned(self) -> frozenset[int]:
-        """The partitions this member has now."""
-        return frozenset(each.partition for each in self._consumer.assignment())
-
     def begin(self, partition: int, after: int) -> None:
         """Go on behind this offset; what was fetched before is forgotten."""
         with contextlib.suppress(ValueError):  # it was given to another meanwhile
             self._consumer.seek(TopicPartition(self._topic, partition), after + 1)
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once."""
+        """Let go; a member of a group leaves it, so that others take over at once."""
         self._consumer.close(autocommit=False)
+
+
+class KafkaMembership(_Records):
+    """A member of the consumer group `<prefix>.projector`: cooperative and sticky, so moves stop nobody.
+
+    Raises:
+        Unavailable: no broker answers.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        consumer = _consumer(
+            settings,
+            group_id=f"{settings.prefix}.projector",
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=SESSION_S * _SECOND_MS,
+            heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
+            max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
+            max_partition_fetch_bytes=FETCH_BYTES_MAX,
+            fetch_max_wait_ms=GROUP_WAIT_MS,
+        )
+        super().__init__(settings, consumer)
+        consumer.subscribe([self._topic])
+
+    def assigned(self) -> frozenset[int]:
+        """The partitions this member has now."""
+        return frozenset(each.partition for each in self._consumer.assignment())
+
+
+class KafkaFollowing(_Records):
+    """Follows every partition, without a group: the broker holds its question until there is something to tell.
+
+    Args:
+        after: the offset of each partition that is known already.
+
+    Raises:
+        Unavailable: no broker answers.
+    """
+
+    def __init__(self, settings: KafkaSettings, after: Sequence[int]) -> None:
+        consumer = _consumer(
+            settings,
+            group_id=None,
+            fetch_max_wait_ms=FOLLOW_WAIT_MS,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        super().__init__(settings, consumer)
+        consumer.assign([TopicPartition(self._topic, partition) for partition in range(len(after))])
+        for partition, offset in enumerate(after):
+            self.begin(partition, offset)
+
+
+def _consumer(settings: KafkaSettings, **options: Any) -> Any:
+    """A consumer that is told where to begin; what retention removed is noticed as a gap, and read from the archive."""
+    try:
+        return connected(
+            KafkaConsumer,
+            **settings.client_options(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **options,
+        )
+    except (KafkaError, OSError) as error:
+        raise translated(error, "does not answer") from error
 
 
 def _read(partition: int, records: Sequence[Any]) -> Read:

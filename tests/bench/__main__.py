@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything, in less than six minutes; `--quick` in less than one, with shorter runs."""
+"""`python -m tests.bench`: everything, in less than eight minutes; `--quick` in less than two, with shorter runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import serving, shop, steps
+from tests.bench import distributed, serving, shop, steps
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
+from tests.support.kafka import NotToBeHad
 
 SEED = 7
 LONG_RUNS = 2  # of what takes half a minute
@@ -38,6 +39,10 @@ def main() -> None:
         _print(_imports(folder, plan, rows=20_000 if chosen.quick else 200_000))
         _print(_example(folder / "shop", plan))
         _print(_served(folder / "shop", plan))
+        try:
+            _print(distributed.rows(folder, plan))
+        except NotToBeHad as error:
+            print(f"The distributed deployment was not measured: {error}.\n")
     print(f"took {time.perf_counter() - began:.0f} s")
 
 
@@ -71,7 +76,6 @@ def _example(folder: Path, plan: serving.Plan) -> list[Row]:
     imported = steps.run("import-example", folder)
     trained = [steps.run("train", folder) for _ in range(min(LONG_RUNS, plan.runs))]
     sizes = steps.run("sizes", folder).more
-    on_redis = steps.run("redis-sizes", folder).more
     return [
         Row("import, order lines", "lines/CPU-s", [imported.count / imported.cpu_s], "the example shop"),
         Row("", "lines/s", [imported.count / imported.wall_s], "wall"),
@@ -81,8 +85,6 @@ def _example(folder: Path, plan: serving.Plan) -> list[Row]:
         Row("", "MB at most", [each.peak_mb for each in trained], "resident, whole process"),
         Row("snapshot", "bytes/product", [trained[0].more["bytes_per_product"]]),
         *(Row("profile" if not row else "", "bytes", [sizes[name]], name) for row, name in enumerate(sizes)),
-        Row("Redis", "bytes/customer", [on_redis["median"]], "the median shopper: profile, key, share of the index"),
-        Row("", "bytes/customer", [on_redis["mean"]], "mean, all that the server uses"),
     ]
 
 
@@ -93,8 +95,8 @@ def _served(folder: Path, plan: serving.Plan) -> list[Row]:
         return [
             serving.idle(server, 2 * plan.seconds),
             *serving.rows_above_hello(server, plan, customers, products),
-            *serving.freshness(server, plan, products),
-            *serving.events_per_second(server, plan, customers, products),
+            *serving.freshness(server, server, plan, products),
+            *serving.events_per_second(server, plan, customers, products, durable="on disk"),
         ]
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from flask import Flask, Response
 
-from serving.configuration import Serving
-from serving.folder import server_lock
+from serving.configuration import Serving, load_configuration
+from serving.folder import CONFIGURATION_FILE, server_lock
 from serving.server import http_server
 from serving.wiring import FOLDER_VARIABLE, served_application
 from tests.bench.machine import cpu_s, family
@@ -98,11 +98,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 def main(folder: Path, port: int) -> None:
     """Serve until told to stop."""
     os.environ[FOLDER_VARIABLE] = str(folder)
-    lock = server_lock(folder)
-    try:
+    path = folder / CONFIGURATION_FILE
+    with contextlib.ExitStack() as held:
+        if load_configuration(path, required=False).distributed is None:
+            held.callback(server_lock(folder).release)
         http_server("tests.bench.server:application", Serving(), host="127.0.0.1", port=port).serve()
-    finally:
-        lock.release()
 
 
 if __name__ == "__main__":

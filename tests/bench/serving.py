@@ -21,6 +21,7 @@ from tests.bench.server import Served
 CONNECTIONS = 16  # as many as threads answer: beyond it latency is only waiting
 EVENT_CONNECTIONS = 64
 PATIENCE_S = 5.0
+LOOK_S = 0.005  # between looks for what another process must pass on; asking all the time would hold it up
 HELLO = "hello"
 
 
@@ -33,8 +34,10 @@ class Plan(NamedTuple):
     seed: int
 
 
-def events_per_second(served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str]) -> list[Row]:
-    """Views of known customers, one or a hundred in a request, acknowledged when they are on disk."""
+def events_per_second(
+    served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str], *, durable: str
+) -> list[Row]:
+    """Views of known customers, one or a hundred in a request, acknowledged when they are `durable`."""
     rows = []
     for batch, most in ((1, 4_000), (100, 300)):
         wall, cpu = [], []
@@ -52,18 +55,26 @@ def events_per_second(served: Served, plan: Plan, customers: Sequence[str], prod
             wall.append(batch * load_.answered / load_.seconds)
             cpu.append(batch * load_.answered / used)
         name = f"POST /v1/events, {batch} in a request"
-        rows.append(Row(name, "events/CPU-s", cpu, f"{EVENT_CONNECTIONS} connections, each on disk before its answer"))
+        rows.append(
+            Row(name, "events/CPU-s", cpu, f"{EVENT_CONNECTIONS} connections, each {durable} before its answer")
+        )
         rows.append(Row(name, "events/s", wall, "wall"))
     return rows
 
 
-def rows_above_hello(served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str]) -> list[Row]:
-    """Processor time of the server for a row, less that for a hello of the same run; and the latency at half load."""
+def rows_above_hello(
+    served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str], *, placements: Sequence[str] = ()
+) -> list[Row]:
+    """Processor time of the server for a row, less that for a hello of the same run; and the latency at half load.
+
+    Args:
+        placements: which rows; all unless some are named.
+    """
     cases = _cases(customers, products, random.Random(plan.seed))
+    cases = {name: cases[name] for name in cases if not placements or name in (HELLO, *placements)}
     cost: dict[str, list[float]] = {name: [] for name in cases}
     rates: dict[str, list[float]] = {name: [] for name in cases}
-    for requests in cases.values():  # warm: profiles are read, kernels are loaded
-        load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
+    warm(served, plan, customers, products)
     for _ in range(plan.runs):
         for name, requests in cases.items():
             load_, used = _measured(served, Job(served.port, requests, plan.seconds, CONNECTIONS))
@@ -81,26 +92,34 @@ def rows_above_hello(served: Served, plan: Plan, customers: Sequence[str], produ
     return rows
 
 
-def freshness(served: Served, plan: Plan, products: Sequence[str]) -> list[Row]:
-    """From an acknowledged event until an answer shows it."""
-    ask = _Asking(served.port)
-    views = [_view_until_seen(ask, products[number % len(products)]) for number in range(plan.probes)]
-    orders = [_order_until_counted(ask, products[number % len(products)]) for number in range(plan.probes)]
+def warm(served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str]) -> None:
+    """Ask for every kind of row: profiles are read, kernels are loaded."""
+    for requests in _cases(customers, products, random.Random(plan.seed)).values():
+        load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
+
+
+def freshness(told: Served, asked: Served, plan: Plan, products: Sequence[str], *, remark: str = "") -> list[Row]:
+    """From an event that one server acknowledged until an answer of another, or of the same, shows it."""
+    tell, ask = _Asking(told.port), _Asking(asked.port)
+    views = [_view_until_seen(tell, ask, products[number % len(products)]) for number in range(plan.probes)]
+    orders = [_order_until_counted(tell, ask, products[number % len(products)]) for number in range(plan.probes)]
     rows = []
     for name, found in (
         ("view acknowledged → recently viewed", views),
         ("order acknowledged → bought together", orders),
     ):
         for share in (0.5, 0.99):
-            rows.append(Row(name, "ms", [1e3 * percentile(found, share)], f"p{share * 100:.0f} of {len(found)}"))
+            rows.append(
+                Row(name, "ms", [1e3 * percentile(found, share)], f"p{share * 100:.0f} of {len(found)}{remark}")
+            )
     return rows
 
 
-def idle(served: Served, seconds: float) -> Row:
+def idle(served: Served, seconds: float, *, name: str = "idle server") -> Row:
     """What the server uses while nobody asks."""
     before = served.cpu_s()
     time.sleep(seconds)
-    return Row("idle server", "% of a core", [100 * (served.cpu_s() - before) / seconds])
+    return Row(name, "% of a core", [100 * (served.cpu_s() - before) / seconds])
 
 
 def _at_half(served: Served, plan: Plan, requests: list[bytes], saturated: float) -> list[Row]:
@@ -165,14 +184,14 @@ class _Asking:
         return answered
 
 
-def _view_until_seen(ask: _Asking, product: str) -> float:
+def _view_until_seen(tell: _Asking, ask: _Asking, product: str) -> float:
     visitor = uuid.uuid4().hex
-    ask.tell(type="product_viewed", anonymous_id=visitor, product_id=product)
+    tell.tell(type="product_viewed", anonymous_id=visitor, product_id=product)
     path = f"/v1/recommendations/home.recently-viewed?anonymous_id={visitor}"
     return _until(lambda: any(item["reason"]["kind"] == "recently_viewed" for item in ask.get(path)["items"]))
 
 
-def _order_until_counted(ask: _Asking, product: str) -> float:
+def _order_until_counted(tell: _Asking, ask: _Asking, product: str) -> float:
     """An order of a product with its strongest companion, until their evidence counts it."""
     path = f"/v1/recommendations/product.bought-together?product_ids={quote(product)}"
 
@@ -182,7 +201,7 @@ def _order_until_counted(ask: _Asking, product: str) -> float:
     companion, before = max(together().items(), key=lambda counted: counted[1])
     lines = [{"product_id": each, "quantity": 1, "price": "1.00"} for each in (product, companion)]
     order = uuid.uuid4().hex
-    ask.tell(type="order_completed", anonymous_id=order, order_id=order, currency="GBP", lines=lines)
+    tell.tell(type="order_completed", anonymous_id=order, order_id=order, currency="GBP", lines=lines)
     return _until(lambda: together().get(companion, 0) > before)
 
 
@@ -191,4 +210,5 @@ def _until(seen: Callable[[], bool]) -> float:
     while not seen():
         if time.perf_counter() > began + PATIENCE_S:
             raise RuntimeError("an acknowledged event was not seen")
+        time.sleep(LOOK_S)
     return time.perf_counter() - began

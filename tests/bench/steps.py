@@ -21,12 +21,13 @@ import redis
 from ingest.dialects.category_rules import load_category_rules
 from ingest.dialects.reading import ImportOptions
 from ingest.folding.fold import fold, read_batches
+from ingest.folding.group import POLL_S
 from ingest.importer import import_file
+from ingest.logs.sqlite import SqliteEventLog
 from ingest.states.redis import RedisStateStore
 from ingest.vocabulary.ids import PARTITIONS
 from personalization.customer.projection import ProfileProjection
 from serving.demo import CATEGORIES_FILE, COLUMNS, CONSTANTS, EXAMPLE_FOLDER, ORDERS_FILE
-from serving.engine import Engine
 from serving.wiring import DETERMINISTIC_ENVIRONMENT, open_engine
 from tests.bench import shop
 from tests.bench.machine import percentile
@@ -34,6 +35,7 @@ from tests.support.redis_server import RedisServer
 
 EXAMPLE_CUSTOMERS = 1_000
 REDIS_BATCH, REDIS_TIMEOUT_S = 500, 10.0
+PROJECT_S_MAX = 60.0  # until the group has given its partitions to the only projector
 
 
 class Outcome(msgspec.Struct):
@@ -88,7 +90,8 @@ def _imported(folder: Path, file: Path, options: ImportOptions) -> Outcome:
         watch = _Watch()
         report = import_file(file, "csv", options, engine.import_targets())
         outcome = watch.outcome(report.rows, {"accepted": sum(report.accepted.values())})
-        outcome.more["log_bytes_per_event"] = _log_bytes(engine) / max(1, sum(engine.log.ends()) + PARTITIONS)
+        if isinstance(engine.log, SqliteEventLog):
+            outcome.more["log_bytes_per_event"] = _log_bytes(engine.log) / max(1, sum(engine.log.ends()) + PARTITIONS)
     return outcome
 
 
@@ -117,6 +120,23 @@ def replay(folder: Path) -> Outcome:
     with open_engine(folder, None) as engine:
         watch = _Watch()
         return watch.outcome(engine.replay(verify=False, progress=lambda _: None).facts)
+
+
+def project(folder: Path) -> Outcome:
+    """The backlog that is in Kafka, folded by one projector, from its first batch on."""
+    with open_engine(folder, None) as engine:
+        ends, before = engine.log.ends(), sum(engine.store.positions())
+        projector = engine.projector_of_the_group()
+        membership_s = time.monotonic() + PROJECT_S_MAX
+        while not (first := projector.step(REDIS_TIMEOUT_S)):
+            assert time.monotonic() < membership_s, "the projector was given nothing to fold"
+        watch = _Watch()
+        while any(position < end for position, end in zip(engine.store.positions(), ends, strict=True)):
+            projector.step(POLL_S)
+        outcome = watch.outcome(sum(ends) - before - first)
+        projector.stop()
+        projector.run()  # leaves the group
+        return outcome
 
 
 def commit_one_by_one(folder: Path) -> Outcome:
@@ -196,9 +216,9 @@ def _commit(store: RedisStateStore, profiles: ProfileProjection, states: Sequenc
             store.commit(changes, partition=partition, before=start - 1, after=start + REDIS_BATCH - 1)
 
 
-def _log_bytes(engine: Engine) -> int:
+def _log_bytes(log: SqliteEventLog) -> int:
     query = "SELECT sum(length(stored)) FROM events"
-    found: int = engine.file.reader().execute(query).fetchone()[0]
+    found: int = log._file.reader().execute(query).fetchone()[0]
     return found
 
 
@@ -231,6 +251,7 @@ STEPS: dict[str, Callable[..., Outcome]] = {
     "train": train,
     "fold": fold_in_memory,
     "replay": replay,
+    "project": project,
     "commit": commit_one_by_one,
     "sizes": sizes,
     "redis-sizes": redis_sizes,
