@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_projectors_that_join_and_leave_in_mid_batch_lose_and_repeat_nothing(
         running.goes_on(100)
         for _ in range(2):
             a_moment(rng)
-            assert projectors.pop(rng.randrange(len(projectors))).stop() == 0
+            assert projectors.pop(rng.randrange(len(projectors))).stop() in (0, -signal.SIGTERM)  # not begun yet
             projectors.append(shop.projector())
         running.goes_on(100)
         assert projectors.pop(0).stop() == 0
