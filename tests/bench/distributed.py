@@ -31,6 +31,7 @@ from tests.support.redis_server import RedisServer
 
 PLACEMENTS = ("product.bought-together", "home.for-you")
 RUNS_MAX, PROBES_MAX = 2, 100  # all of it in some 100 seconds
+BACKLOG = 20_000  # facts, at least
 LOADED_S_MAX = 60.0  # longer than all probes take
 STOP_S = 30.0
 _SECOND = 1.0
@@ -83,12 +84,14 @@ def _live(own: _Shop, plan: serving.Plan) -> list[Row]:
     with served(own.folder) as told:
         found = [serving.idle(told, 4 * plan.seconds, name="idle server, Kafka and Redis")]
         events = serving.events_per_second(told, plan, own.customers, own.products, durable="acknowledged by Kafka")
+        load(
+            Job(told.port, _views(own, plan, 100, BACKLOG // 100), LOADED_S_MAX, serving.EVENT_CONNECTIONS, again=False)
+        )
         found += [*events, *_projected(steps.run("project", own.folder), "views")]
         with _projector(own.folder) as projector:
-            found += [
-                _idle_projector(projector, 4 * plan.seconds),
-                *serving.rows_above_hello(told, plan, own.customers, own.products, placements=PLACEMENTS),
-            ]
+            found += serving.rows_above_hello(told, plan, own.customers, own.products, placements=PLACEMENTS)
+            _wait_until_folded(own.folder, projector)
+            found.append(_idle_projector(projector, 4 * plan.seconds))
             with served(own.folder) as asked:
                 one_by_one = statistics.median(events[1].values)
                 found += _freshness(own, told, asked, plan, one_by_one / 2)
@@ -97,16 +100,7 @@ def _live(own: _Shop, plan: serving.Plan) -> list[Row]:
 
 def _freshness(own: _Shop, told: Served, asked: Served, plan: serving.Plan, rate: float) -> list[Row]:
     """From one server's acknowledgement to the other's answer, while the first is at half of its load."""
-    requests = list(
-        shop.view_batches(
-            own.customers,
-            own.products,
-            run=uuid.uuid4().hex[:12],
-            batch=1,
-            count=int(rate * LOADED_S_MAX),
-            seed=plan.seed,
-        )
-    )
+    requests = _views(own, plan, 1, int(rate * LOADED_S_MAX))
     ended = threading.Event()
 
     def keep_busy() -> None:
@@ -119,13 +113,18 @@ def _freshness(own: _Shop, told: Served, asked: Served, plan: serving.Plan, rate
     busy = threading.Thread(target=keep_busy)
     busy.start()
     try:
-        serving.warm(asked, plan, own.customers, own.products)
+        serving.warm(asked, plan, own.customers, own.products, placements=PLACEMENTS)
         return serving.freshness(
             told, asked, plan, own.products, remark=f", one server to another, {rate:.0f} events/s"
         )
     finally:
         ended.set()
         busy.join()
+
+
+def _views(own: _Shop, plan: serving.Plan, batch: int, count: int) -> list[bytes]:
+    run = uuid.uuid4().hex[:12]
+    return list(shop.view_batches(own.customers, own.products, run=run, batch=batch, count=count, seed=plan.seed))
 
 
 def _projected(outcome: steps.Outcome, what: str) -> list[Row]:
@@ -149,6 +148,15 @@ def _idle_projector(process: subprocess.Popen[bytes], seconds: float) -> Row:
     return Row("idle projector", "% of a core", [100 * (cpu_s([process.pid]) - before) / seconds])
 
 
+def _wait_until_folded(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    with open_engine(folder, None) as engine:
+        deadline = time.monotonic() + steps.PROJECT_S_MAX
+        while any(map(int.__lt__, engine.store.positions(), engine.log.ends())):
+            assert process.poll() is None, "the projector ended"
+            assert time.monotonic() < deadline, "the projector has not folded what there is"
+            time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def _services(folder: Path) -> Iterator[tuple[KafkaBroker, RedisServer]]:
     """A broker and a Redis, which writes to disk every second, as in the compose file."""
@@ -162,16 +170,10 @@ def _services(folder: Path) -> Iterator[tuple[KafkaBroker, RedisServer]]:
 
 @contextlib.contextmanager
 def _projector(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One projector that has nothing left to fold."""
+    """One projector."""
     command = [sys.executable, "-m", "serving", "project", "--data", str(folder)]
     process = subprocess.Popen(command, env={**os.environ, **DETERMINISTIC_ENVIRONMENT})
     try:
-        with open_engine(folder, None) as engine:
-            deadline = time.monotonic() + steps.PROJECT_S_MAX
-            while any(map(int.__lt__, engine.store.positions(), engine.log.ends())):
-                assert process.poll() is None, "the projector ended"
-                assert time.monotonic() < deadline, "the projector has not folded what there is"
-                time.sleep(0.1)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)

@@ -70,11 +70,10 @@ def rows_above_hello(
     Args:
         placements: which rows; all unless some are named.
     """
-    cases = _cases(customers, products, random.Random(plan.seed))
-    cases = {name: cases[name] for name in cases if not placements or name in (HELLO, *placements)}
+    cases = _cases(customers, products, random.Random(plan.seed), placements)
     cost: dict[str, list[float]] = {name: [] for name in cases}
     rates: dict[str, list[float]] = {name: [] for name in cases}
-    warm(served, plan, customers, products)
+    warm(served, plan, customers, products, placements=placements)
     for _ in range(plan.runs):
         for name, requests in cases.items():
             load_, used = _measured(served, Job(served.port, requests, plan.seconds, CONNECTIONS))
@@ -92,9 +91,11 @@ def rows_above_hello(
     return rows
 
 
-def warm(served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str]) -> None:
-    """Ask for every kind of row: profiles are read, kernels are loaded."""
-    for requests in _cases(customers, products, random.Random(plan.seed)).values():
+def warm(
+    served: Served, plan: Plan, customers: Sequence[str], products: Sequence[str], *, placements: Sequence[str] = ()
+) -> None:
+    """Ask for every kind of row, or those named: profiles are read, kernels are loaded."""
+    for requests in _cases(customers, products, random.Random(plan.seed), placements).values():
         load(Job(served.port, requests, min(1.0, plan.seconds), CONNECTIONS))
 
 
@@ -141,14 +142,16 @@ def _measured(served: Served, job: Job) -> tuple[Load, float]:
     return result, max(used, 0.01)
 
 
-def _cases(customers: Sequence[str], products: Sequence[str], draw: random.Random) -> dict[str, list[bytes]]:
+def _cases(
+    customers: Sequence[str], products: Sequence[str], draw: random.Random, placements: Sequence[str]
+) -> dict[str, list[bytes]]:
     def row(placement: str, query: str) -> bytes:
         return shop.get(f"/v1/recommendations/{placement}?{query}")
 
     some_products = draw.choices(products[:1_000], k=2_000)
     some_customers = draw.choices(customers, k=2_000)
     narrow = "filter.price.min=1&filter.price.max=5&filter.category=Kitchen"
-    return {
+    cases = {
         HELLO: [shop.get("/hello")],
         "product.bought-together": [
             row("product.bought-together", f"product_ids={quote(each)}") for each in some_products
@@ -159,6 +162,7 @@ def _cases(customers: Sequence[str], products: Sequence[str], draw: random.Rando
             row("home.for-you", f"customer_id={quote(each)}&{narrow}") for each in some_customers
         ],
     }
+    return {name: cases[name] for name in cases if not placements or name in (HELLO, *placements)}
 
 
 class _Asking:
