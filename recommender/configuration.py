@@ -7,7 +7,6 @@ import numpy as np
 
 from ingest.vocabulary.ranking import FloatVector
 
-
 MODELS = ("auto", "popularity", "bought_together", "similar")
 """What may rank for a person: `auto` is what ships, the others are one model alone, to compare with."""
 

@@ -47,7 +47,9 @@ def interactions_of_columns(columns: Columns) -> Interactions:
     earliest = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(earliest, line_order, time_s[lines])
     place[lines], time_s[lines] = lines[first][line_order], earliest[line_order]
-    kept = np.sort(np.concatenate((np.flatnonzero(columns.order < 0), _once(lines, line_order, product, len(products)))))
+    kept = np.sort(
+        np.concatenate((np.flatnonzero(columns.order < 0), _once(lines, line_order, product, len(products))))
+    )
     in_time = kept[np.lexsort((product[kept], place[kept], time_s[kept]))]
     number = np.full(len(product), -1)
     number[lines] = line_order
@@ -87,9 +89,7 @@ def _once(lines: CountVector, line_order: CountVector, product: CountVector, pro
     return lines[first]
 
 
-def _orders(
-    product: CountVector, order: CountVector, time_s: CountVector, subject: IntVector, orders: int
-) -> Orders:
+def _orders(product: CountVector, order: CountVector, time_s: CountVector, subject: IntVector, orders: int) -> Orders:
     """The orders of lines that stand together, in order of time."""
     start = np.searchsorted(order, np.arange(orders + 1))
     hashes = np.zeros((orders, 2), np.uint64)

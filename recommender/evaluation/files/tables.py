@@ -109,7 +109,7 @@ def read_wanted(path: Path) -> Wanted:
 
 def tokens(items: Sequence[Item]) -> list[bytes]:
     """The different items of a basket, in their order."""
-    return [str(item).encode() for item in dict.fromkeys(items)]
+    return list(dict.fromkeys(str(item).encode() for item in items))
 
 
 def _decoded(path: Path, kind: Any) -> Any:
