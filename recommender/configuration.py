@@ -7,6 +7,9 @@ import numpy as np
 
 from ingest.vocabulary.ranking import FloatVector
 
+MODELS = ("auto", "popularity", "bought_together", "similar")
+"""What may rank for a person: `auto` is what ships, the others are one model alone, to compare with."""
+
 
 class PopularityConfiguration(msgspec.Struct, frozen=True):
     """`level` is how much is wanted, `recent` the same with a shorter memory; `listed` products a category."""
@@ -63,9 +66,14 @@ class SimilarConfiguration(msgspec.Struct, frozen=True):
 
 
 class TrainingConfiguration(msgspec.Struct, frozen=True):
-    """The configuration of every model; `threads` changes the time it takes and nothing else."""
+    """The configuration of every model; `threads` changes the time it takes and nothing else.
+
+    Attributes:
+        model: one of `MODELS`.
+    """
 
     popularity: PopularityConfiguration = PopularityConfiguration()
     bought_together: BoughtTogetherConfiguration = BoughtTogetherConfiguration()
     similar: SimilarConfiguration = SimilarConfiguration()
     threads: int = 1
+    model: str = "auto"

@@ -285,7 +285,7 @@ def _assemble(
     product = np.concatenate((row_of_number[clicks["product"]], line[:, 1]))
     in_time = np.lexsort((product, hashes, times))
     seen = np.concatenate((clicks["subject"], line[:, 2]))[in_time]
-    subject, subjects = _numbered_by_appearance(seen, len(gathered.subject_numbers))
+    subject, subjects = numbered_by_appearance(seen, len(gathered.subject_numbers))
     size = np.array([len(fact[4]) for fact in orders], dtype=np.int64)
     clicked = len(clicks["kind"])
     return Interactions(
@@ -309,7 +309,7 @@ def _assemble(
     )
 
 
-def _numbered_by_appearance(numbers: NDArray[np.int64], names: int) -> tuple[NDArray[np.int64], int]:
+def numbered_by_appearance(numbers: NDArray[np.int64], names: int) -> tuple[NDArray[np.int64], int]:
     """A new number for each old one, in order of first appearance; -1 for those that never appear."""
     unique, first = np.unique(numbers, return_index=True)
     renumbered = np.full(names, -1, dtype=np.int64)

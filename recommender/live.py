@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.products import Product
-from ingest.vocabulary.ranking import Candidates, FloatVector, IntVector, ProductIndex, ReasonKind, Seeds
+from ingest.vocabulary.ranking import (
+    Candidates,
+    FloatVector,
+    History,
+    IntVector,
+    ProductIndex,
+    Purpose,
+    ReasonKind,
+    Seeds,
+)
 from recommender.categories import LiveCategories
 from recommender.kernels.arrays import (
     Extras,
@@ -36,6 +45,7 @@ DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
 PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
 BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
 _EXTRAS_ROOM = 4096
+_RECENCY = np.power(0.8, np.arange(SEEDS_MAX), dtype=np.float64)  # the weight of a history's products, newest first
 
 Array = NDArray[Any]
 
@@ -135,6 +145,24 @@ class LiveModels:
             out,
         )
         return _candidates("for_you", out, count)
+
+    def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
+        """What suits somebody with this history, best first: at most `limit` products, none of `excluded`."""
+        recent, back = np.unique(history.products[::-1], return_index=True)
+        newest = np.argsort(back, kind="stable")[:SEEDS_MAX]
+        seeds = Seeds(recent[newest], _RECENCY[: len(newest)])
+        model, room = self._tail.configuration.model, limit + len(excluded)
+        if model == "bought_together" or (model == "auto" and purpose in ("basket", "bought_together")):
+            found = self.bought_together(seeds, room)
+        elif model == "similar" or (model == "auto" and purpose == "similar"):
+            found = self.similar(seeds, room)
+        elif model == "popularity":
+            found = self.popular(None, room)
+        else:
+            found = self.for_you(seeds, room)
+        kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
+        columns: list[Array] = [column[kept] for column in found[1:]]
+        return Candidates(found.kind, *columns)
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""

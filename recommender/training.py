@@ -17,6 +17,7 @@ from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions, interactions_of
 from recommender.models import bought_together, popularity, similar
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
+from recommender.validation import Validation
 
 Progress = Callable[[str, float], None]
 Arrays = dict[str, NDArray[Any]]
@@ -67,13 +68,26 @@ def train(
     )
 
 
-def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration) -> Snapshot:
-    """The same snapshot without a store: for evaluation and tests."""
-    watch = _Watch({}, lambda step, share: None)
-    arrays = _fit(interactions_of(events), configuration, watch)
+def fit(
+    interactions: Interactions,
+    configuration: TrainingConfiguration,
+    validation: Validation | None = None,
+    progress: Progress = lambda step, share: None,
+) -> Snapshot:
+    """The same snapshot without a store: for evaluation and tests.
+
+    Args:
+        validation: labels that come with the data; None lets the training cut its own from the interactions.
+    """
+    arrays = _fit(interactions, configuration, _Watch({}, progress))
     for array in arrays.values():
         array.flags.writeable = False
     return Snapshot(snapshot_id_of(arrays), arrays)
+
+
+def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration) -> Snapshot:
+    """The snapshot of a history of events, without a store."""
+    return fit(interactions_of(events), configuration)
 
 
 def _fit(interactions: Interactions, configuration: TrainingConfiguration, watch: _Watch) -> Arrays:

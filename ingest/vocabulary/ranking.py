@@ -36,6 +36,7 @@ ReasonKind = Literal[
     "pinned",
     "fallback_popular",
 ]
+Purpose = Literal["next_item", "for_you", "basket", "next_basket", "bought_together", "similar"]
 Degradation = Literal["profiles", "snapshot", "tail", "catalogue", "log"]
 
 NOTHING: IntVector = np.empty(0, dtype=np.int32)
@@ -81,6 +82,20 @@ class Seeds(NamedTuple):
 
     products: IntVector
     weights: FloatVector
+
+
+class History(NamedTuple):
+    """What somebody did, oldest first; all vectors have the same length.
+
+    Attributes:
+        products: product_index.
+        time_s: Unix seconds.
+        kind: the kinds of interaction, VIEW … ORDER of `recommender/interactions.py`.
+    """
+
+    products: IntVector
+    time_s: CountVector
+    kind: NDArray[np.int8]
 
 
 class Candidates(NamedTuple):
