@@ -1,0 +1,78 @@
+"""Candidates with features for many questions at once: what fitting and searching look at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.ranking import FloatVector
+from recommender.candidates.stores import FEATURES, new_scratch
+from recommender.evaluation.questions import Questions, Ragged
+from recommender.interactions import ORDER
+from recommender.kernels.gathering import Stores, gather_all
+
+
+class Gathered(NamedTuple):
+    """Candidates of n questions, at most c each.
+
+    Attributes:
+        count: (n,); row: (n, c); features: (n, c, FEATURES) float32.
+    """
+
+    count: NDArray[np.int64]
+    row: NDArray[np.int32]
+    features: NDArray[np.float32]
+
+
+def gather_questions(stores: Stores, questions: Questions, candidates: int) -> Gathered:
+    """The candidates of every question. Memory: n × c × (FEATURES + 2) × 4 bytes."""
+    size = len(questions)
+    count, row = np.zeros(size, np.int64), np.zeros((size, candidates), np.int32)
+    score = np.zeros((size, candidates), np.float32)
+    features = np.zeros((size, candidates, FEATURES), np.float32)
+    bought = questions.products.where(questions.kind.values == ORDER)
+    gather_all(
+        questions.products.start,
+        questions.products.values,
+        questions.time_s.values,
+        asked_at(questions),
+        bought.start,
+        bought.values,
+        questions.excluded.start,
+        questions.excluded.values,
+        stores,
+        new_scratch(stores),
+        count,
+        row,
+        score,
+        features,
+    )
+    return Gathered(count, row, features)
+
+
+def asked_at(questions: Questions) -> NDArray[np.int64]:
+    """The moment of each question: the last thing known."""
+    ends = questions.time_s.start[1:]
+    known = np.diff(questions.time_s.start) > 0
+    moment = np.zeros(len(ends), np.int64)
+    moment[known] = questions.time_s.values[ends[known] - 1]
+    return moment
+
+
+def labels_of(gathered: Gathered, targets: Ragged) -> NDArray[np.bool_]:
+    """(n, c) whether a candidate is a target."""
+    labels = np.zeros(gathered.row.shape, np.bool_)
+    owners = targets.owners()
+    for owner, target in zip(owners.tolist(), targets.values.tolist(), strict=True):
+        labels[owner] |= gathered.row[owner] == target
+    labels &= np.arange(gathered.row.shape[1]) < gathered.count[:, None]
+    return labels
+
+
+def reciprocal_ranks(gathered: Gathered, targets: Ragged) -> FloatVector:
+    """(n,) 1 / rank of the first target in the order of the candidates; 0 where there is none."""
+    labels = labels_of(gathered, targets)
+    first = labels.argmax(axis=1)
+    return np.where(labels.any(axis=1), 1.0 / (first + 1), 0.0)

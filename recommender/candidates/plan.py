@@ -1,0 +1,80 @@
+"""What a shop's candidates are made with: every number that the search chooses, and the defaults it starts from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ingest.vocabulary.ranking import Purpose
+from recommender.models.steps import StepsConfiguration
+
+LISTS = ("next", "near", "close", "walk", "alike", "baskets", "ease", "text")
+"""The lists of neighbours, in the order of their features."""
+HISTORIES = len(LISTS)  # the component behind the lists: what is in histories like this one
+COMPONENTS = HISTORIES + 1
+LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
+"""The purposes a ranker is fitted for."""
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """How one component is asked.
+
+    `decay` a product further back in the history; `half_life_s` of what was done so long ago, 0 for none; at most
+    `depth` products of the history.
+    """
+
+    decay: float = 0.7
+    half_life_s: int = 0
+    depth: int = 20
+
+
+class SessionsConfiguration(msgspec.Struct, frozen=True):
+    """Histories alike: `kept` of them in a snapshot, the `newest` of each product looked at, `neighbours` used.
+
+    `entry_decay` a step away from the newest product in common; `recency` is the weight of the oldest history;
+    `rarity` the share of a product's inverse frequency in its weight.
+    """
+
+    kept: int = 200_000
+    newest: int = 1_000
+    neighbours: int = 200
+    entry_decay: float = 0.8
+    recency: float = 0.4
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything the candidates of a snapshot are made with.
+
+    Attributes:
+        whole: whether steps and histories alike are of whole people rather than of visits.
+        next, near, close: steps ahead, to either side, and within a short time.
+        alike, baskets: exponents (a, b, c) of the generalised cosine over people and over orders.
+        asking: by purpose, one for each component.
+        blend: by purpose, the weight of each component and of repetition when candidates are chosen.
+    """
+
+    visit_gap_s: int = 1_800
+    whole: bool = False
+    next: StepsConfiguration = StepsConfiguration()
+    near: StepsConfiguration = StepsConfiguration(back=0.5, spread=0.125)
+    close: StepsConfiguration = StepsConfiguration(back=1.0, decay=1.0, half_life_s=1_800, spread=0.25)
+    walk_width: int = 30
+    walk_kept: int = 100
+    alike: tuple[float, float, float] = (0.5, 0.375, 0.75)
+    alike_kept: int = 100
+    baskets: tuple[float, float, float] = (0.625, 0.375, 0.5)
+    baskets_kept: int = 100
+    ease: float = 250.0
+    ease_kept: int = 100
+    ease_products_max: int = 6_000
+    sessions: SessionsConfiguration = SessionsConfiguration()
+    candidates: int = 150
+    asking: dict[str, tuple[Asking, ...]] = {}
+    blend: dict[str, tuple[float, ...]] = {}
+
+    def asking_for(self, purpose: Purpose) -> tuple[Asking, ...]:
+        """How each component is asked."""
+        return self.asking.get(purpose, (Asking(),) * COMPONENTS)
+
+    def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
+        """What makes a candidate."""
+        return self.blend.get(purpose, (1.0,) * COMPONENTS + (0.5,))

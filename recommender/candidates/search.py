@@ -1,0 +1,156 @@
+"""The search for a plan: each number on its own, a bounded number of trials, judged on questions held back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ingest.vocabulary.ranking import IntVector, Purpose
+from recommender.candidates.gathering import gather_questions, reciprocal_ranks
+from recommender.candidates.lists import Material, fit_list, nothing
+from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Plan
+from recommender.candidates.stores import shared_arrays, stores_of
+from recommender.evaluation.questions import Questions
+from recommender.models.steps import Neighbours, walk
+
+TRIAL_QUESTIONS_MAX = 1_500
+DEPTH = 20  # ranks that count
+_DAY_S = 86_400
+
+
+class Trial(NamedTuple):
+    """One that was made: what was changed, for which component and purpose, and its mean reciprocal rank."""
+
+    component: str
+    purpose: Purpose
+    changed: str
+    figure: float
+
+
+JUDGES: Mapping[str, tuple[Purpose, ...]] = {
+    "next": ("next_item", "for_you"),
+    "near": ("next_item", "for_you"),
+    "close": ("for_you", "next_item"),
+    "alike": ("for_you", "next_item"),
+    "baskets": ("basket", "for_you"),
+    "ease": ("basket", "for_you"),
+    "histories": ("next_item", "for_you", "basket"),
+}
+"""Which purpose's questions judge a component: the first that has any."""
+
+
+class Search:
+    """A search over one shop's slice.
+
+    Attributes:
+        trials: all that were made, in their order.
+    """
+
+    def __init__(self, material: Material, questions: Mapping[Purpose, Questions], plan: Plan, threads: int) -> None:
+        self._material, self._threads, self.plan = material, threads, plan
+        self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
+        self.trials: list[Trial] = []
+
+    def run(self) -> Plan:
+        """The best plan found. Cost: some 40 trials of 1,500 questions."""
+        if not self._questions:
+            return self.plan
+        self._choose("next", "whole", [{"whole": False}, {"whole": True}])
+        for name in ("next", "near"):
+            self._steps(name, [{"decay": value} for value in (0.5, 0.85)])
+            self._steps(name, [{"spread": value} for value in (0.0, 0.25)])
+            self._steps(name, [{"recency": 0.3}])
+        self._steps("close", [{"half_life_s": value} for value in (600, 7_200, _DAY_S, 7 * _DAY_S)])
+        self._choose("alike", "", [{"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5))])
+        self._choose("baskets", "", [{"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0))])
+        self._choose("ease", "", [{"ease": value} for value in (60.0, 1000.0)])
+        self._sessions([{"entry_decay": value} for value in (0.6, 0.95)])
+        self._sessions([{"recency": value} for value in (0.1, 1.0)])
+        self._sessions([{"neighbours": 500}])
+        for purpose in self._questions:
+            self._ask(purpose)
+        return self.plan
+
+    def _steps(self, name: str, changes: list[dict[str, Any]]) -> None:
+        base = getattr(self.plan, name)
+        self._choose(name, "", [{name: msgspec.structs.replace(base, **change)} for change in changes])
+
+    def _sessions(self, changes: list[dict[str, Any]]) -> None:
+        base = self.plan.sessions
+        self._choose("histories", "", [{"sessions": msgspec.structs.replace(base, **change)} for change in changes])
+
+    def _choose(self, component: str, _: str, changes: list[dict[str, Any]]) -> None:
+        purpose = next((each for each in JUDGES[component] if each in self._questions), None)
+        if purpose is None:
+            return
+        best, best_plan = self._figure(component, purpose, self.plan), self.plan
+        self.trials.append(Trial(component, purpose, "as it is", best))
+        for change in changes:
+            plan = msgspec.structs.replace(self.plan, **change)
+            if plan == self.plan:
+                continue
+            figure = self._figure(component, purpose, plan)
+            self.trials.append(Trial(component, purpose, str(change), figure))
+            if figure > best:
+                best, best_plan = figure, plan
+        self.plan = best_plan
+
+    def _ask(self, purpose: Purpose) -> None:
+        """How each component is asked for a purpose, and what it is worth alone."""
+        lists = self._lists(purpose, self.plan)
+        asking, worth = list(self.plan.asking_for(purpose)), []
+        for component in range(COMPONENTS):
+            name = (*LISTS, "histories")[component]
+            only = {name: lists[name]} if component < HISTORIES else {}
+            best = -1.0
+            for change in (Asking(), Asking(decay=0.4), Asking(decay=0.9), Asking(decay=1.0, depth=50), Asking(decay=0.9, half_life_s=_DAY_S)):
+                if component == HISTORIES and change.depth > 20:
+                    continue
+                trial = asking.copy()
+                trial[component] = change
+                plan = msgspec.structs.replace(self.plan, asking={**self.plan.asking, purpose: tuple(trial)})
+                figure = self._solo(only, component, purpose, plan)
+                self.trials.append(Trial(name, purpose, str(change), figure))
+                if figure > best:
+                    best, asking = figure, trial
+            worth.append(best)
+        again = self._solo({}, COMPONENTS, purpose, self.plan)
+        self.plan = msgspec.structs.replace(
+            self.plan,
+            asking={**self.plan.asking, purpose: tuple(asking)},
+            blend={**self.plan.blend, purpose: (*worth, again)},
+        )
+
+    def _figure(self, component: str, purpose: Purpose, plan: Plan) -> float:
+        if component == "histories":
+            return self._solo({}, HISTORIES, purpose, plan)
+        fitted = fit_list(component, self._material, plan, self._threads, self._wanted(purpose))
+        return self._solo({component: fitted}, LISTS.index(component), purpose, plan)
+
+    def _lists(self, purpose: Purpose, plan: Plan) -> dict[str, Neighbours]:
+        wanted = self._wanted(purpose)
+        names = ("next", "near", "close", "alike", "baskets", "ease")
+        lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in names}
+        reached = np.unique(np.concatenate((wanted, lists["near"].row)))
+        second = fit_list("near", self._material, plan, self._threads, reached.astype(np.int32))
+        lists["walk"] = walk(second, second, plan.walk_width, plan.walk_kept, self._threads, wanted)
+        lists["text"] = nothing(len(self._material.interactions.products))
+        return lists
+
+    def _solo(self, lists: Mapping[str, Neighbours], component: int, purpose: Purpose, plan: Plan) -> float:
+        """The mean reciprocal rank of one component alone."""
+        products = len(self._material.interactions.products)
+        some = {name: lists.get(name) or nothing(products) for name in LISTS}
+        alone = tuple(float(at == component) for at in range(COMPONENTS + 1))
+        plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: alone})
+        if component != HISTORIES:
+            plan = msgspec.structs.replace(plan, sessions=msgspec.structs.replace(plan.sessions, neighbours=0))
+        stores = stores_of(shared_arrays(some, self._material, plan), plan, purpose)
+        questions = self._questions[purpose]
+        return float(reciprocal_ranks(gather_questions(stores, questions, DEPTH), questions.targets).mean())
+
+    def _wanted(self, purpose: Purpose) -> IntVector:
+        return np.unique(self._questions[purpose].products.values).astype(np.int32)
