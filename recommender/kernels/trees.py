@@ -1,8 +1,8 @@
 """Scores of boosted trees, by bits instead of by walking; `docs/decisions/0013-ranker-scoring.md` has the rivals.
 
 A tree's leaves, from left to right, are the bits of a word. Each node whose comparison sends a candidate to the right
-clears the bits of the leaves on its left; what is left of the word begins with the candidate's leaf. All nodes are looked
-at, but for many candidates at a time, with no branch and no jump through memory: the compiler makes vectors of it.
+clears the bits of the leaves on its left; what is left of the word begins with the candidate's leaf. All nodes are
+looked at, but for many candidates at a time, with no branch and no jump through memory: the compiler makes vectors of it.
 
 Source: Lucchese et al. (2015), QuickScorer; (2016), Exploiting CPU SIMD extensions to speed-up document scoring with
 tree ensembles. Ours looks at all nodes tree by tree, which needs no sorted thresholds.
@@ -73,7 +73,7 @@ def score_trees(features: Array, out: FloatVector, trees: Trees) -> None:
             _find_leaves(columns, padded, trees, tree, leaves)
             leaf = trees.tree_start[tree] + tree
             for row in range(rows):
-                out[first + row] += trees.leaf_value[leaf + trailing_zeros(leaves[row])]
+                out[first + row] += trees.leaf_value[leaf + trailing_zeros(leaves[row])]  # type: ignore[call-arg]
 
 
 @kernel

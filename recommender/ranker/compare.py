@@ -99,7 +99,7 @@ def compare(choices: Choices, scores: Mapping[str, FloatVector], configuration: 
 def query_values(choices: Choices, scores: FloatVector, configuration: ComparisonConfiguration) -> FloatVector:
     """(queries,) the metric of each query, 0 where nothing was taken.
 
-    `mrr` is the inverse rank of the best positive, `ndcg` the discounted gain of all of them over the best possible one.
+    `mrr` is the inverse rank of the best positive, `ndcg` the discounted gain of all over the best possible.
     """
     assert scores.shape == choices.label.shape
     ranks = np.empty(int(choices.label.sum(dtype=np.int64)))
@@ -113,7 +113,8 @@ def query_values(choices: Choices, scores: FloatVector, configuration: Compariso
         return values
     np.add.at(values, query[within], 1.0 / np.log2(ranks[within] + 1.0))
     best = np.concatenate((np.ones(1), np.cumsum(1.0 / np.log2(np.arange(configuration.at) + 2.0))))
-    return values / best[np.minimum(positives, configuration.at)]
+    values /= best[np.minimum(positives, configuration.at)]
+    return values
 
 
 def _challenge(

@@ -1,7 +1,7 @@
 """LightGBM's trees as flat arrays that `score_trees` evaluates to the same numbers.
 
-The text LightGBM saves is read, which has every number with 17 digits: enough for the same double. Features are float32, so a
-threshold may be rounded down to one: no float32 lies between them.
+The text LightGBM saves is read, which has every number with 17 digits: enough for the same double. Features are
+float32, so a threshold may be rounded down to one: no float32 lies between them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Source: Burges (2010), From RankNet to LambdaRank to LambdaMART; Ke et al. (2017
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
@@ -53,7 +54,8 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
     if not learning.queries:
         return TreesFit(flatten(_NO_TREES), 0, 0, 0.0)
     train = _dataset(learning)
-    callbacks, slices = [], []
+    callbacks: list[Callable[..., Any]] = []
+    slices = []
     if stopping.queries:
         slices.append(_dataset(stopping, train))
         callbacks.append(lightgbm.early_stopping(configuration.patience, verbose=False))
