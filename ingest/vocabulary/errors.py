@@ -9,6 +9,7 @@ DangolError
 ├── ConfigurationError      a setting, a flag or a data folder cannot be used as it is
 │   ├── FolderInUse         another server holds the data folder
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
+├── UnusableChoices         what a ranker is to learn from has features that are no numbers, or does not fit together
 ├── Unavailable             a store or broker did not answer; retry with backoff
 │   └── StatesLost          … the states are gone: begin an epoch and fold them again from the log
 ├── OutOfRetention          the log no longer has what was asked for; the archive may
@@ -98,6 +99,12 @@ class NewerVersion(ConfigurationError):
     """The data folder or record was written by a newer Dangol. Upgrade before opening it."""
 
     code = "newer_version"
+
+
+class UnusableChoices(DangolError):
+    """What a ranker is to learn from cannot be used: mend the features named in the message, and fit again."""
+
+    code = "unusable_choices"
 
 
 class Unavailable(DangolError):

@@ -14,12 +14,20 @@ from ingest.vocabulary.ids import OrderId, ProductId, Subject, order_event_id
 from ingest.vocabulary.ranking import ProductIndex, Seeds
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import ORDER, VIEW
+from recommender.kernels.choice import score_linear
+from recommender.kernels.trees import score_trees
 from recommender.live import LiveModels
+from recommender.ranker.choices import Choices
+from recommender.ranker.compare import ComparisonConfiguration, compare
+from recommender.ranker.configuration import LogitConfiguration
+from recommender.ranker.flattening import flatten
+from recommender.ranker.logit import fit_logit
 from recommender.segments import CANCELLATION, Entry
 from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
 from recommender.training import train
 
+_CHOICES = Choices(np.eye(2, dtype=np.float32), np.array([0, 2]), np.array([1, 0], np.uint8))
 _MOMENT = datetime(2011, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +60,14 @@ def compile_all() -> None:
         live.popular(None, 10)
         live.trending(10)
         del live, tail, snapshot
+    compile_ranker()
+
+
+def compile_ranker() -> None:
+    """Call the ranker's kernels: a request of two candidates is enough for them."""
+    score_linear(_CHOICES.features, fit_logit(_CHOICES, LogitConfiguration()).weights, scores := np.empty(2))
+    score_trees(_CHOICES.features, scores, flatten("end of trees"))
+    compare(_CHOICES, {"logit": scores}, ComparisonConfiguration())
 
 
 def main() -> None:
