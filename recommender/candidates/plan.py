@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
     whole: bool = False
     next: StepsConfiguration = StepsConfiguration()
     near: StepsConfiguration = StepsConfiguration(back=0.5, spread=0.125)
-    close: StepsConfiguration = StepsConfiguration(back=1.0, decay=1.0, half_life_s=1_800, spread=0.25)
+    close: StepsConfiguration = StepsConfiguration(window=50, back=1.0, decay=1.0, half_life_s=1_800, spread=0.25)
     walk_width: int = 30
     walk_kept: int = 100
     alike: tuple[float, float, float] = (0.5, 0.375, 0.75)

@@ -30,6 +30,16 @@ class Trial(NamedTuple):
     figure: float
 
 
+ASKED = (
+    Asking(),
+    Asking(decay=0.4),
+    Asking(decay=0.9),
+    Asking(decay=1.0, depth=50),
+    Asking(decay=1.0, half_life_s=_DAY_S, depth=50),
+    Asking(decay=1.0, half_life_s=7 * _DAY_S, depth=50),
+)
+"""The ways a component may be asked; the first is tried first."""
+
 JUDGES: Mapping[str, tuple[Purpose, ...]] = {
     "next": ("next_item", "for_you"),
     "near": ("next_item", "for_you"),
@@ -104,9 +114,12 @@ class Search:
         asking, worth = list(self.plan.asking_for(purpose)), []
         for component in range(COMPONENTS):
             name = (*LISTS, "histories")[component]
+            if component < HISTORIES and not len(lists[name].row):
+                worth.append(0.0)
+                continue
             only = {name: lists[name]} if component < HISTORIES else {}
             best = -1.0
-            for change in (Asking(), Asking(decay=0.4), Asking(decay=0.9), Asking(decay=1.0, depth=50), Asking(decay=0.9, half_life_s=_DAY_S)):
+            for change in ASKED:
                 if component == HISTORIES and change.depth > 20:
                     continue
                 trial = asking.copy()

@@ -39,6 +39,7 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
         "list_start": np.stack([lists[name].start + behind[at] for at, name in enumerate(LISTS)]),
         "list_row": np.concatenate([lists[name].row for name in LISTS]).astype(np.int32),
         "list_score": np.concatenate([lists[name].score for name in LISTS]).astype(np.float32),
+        "list_typical": np.array([_typical(lists[name]) for name in LISTS], np.float32),
         "history_start": histories.start,
         "history_product": histories.product,
         "posting_start": postings.start,
@@ -77,6 +78,7 @@ def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) 
         entry_decay=powers(sessions.entry_decay, _STEPS),
         numbers=np.array([sessions.newest, sessions.neighbours], np.int64),
         blend=np.array(plan.blend_for(purpose), np.float32),
+        typical=shared["list_typical"],
         popular=shared["popular"],
         recent=shared["recent"],
     )
@@ -89,6 +91,8 @@ def new_scratch(stores: Stores) -> Scratch:
         totals=np.zeros((COMPONENTS + 1, products), np.float32),
         is_found=np.zeros(products, np.bool_),
         found=np.zeros(products, np.int32),
+        reason=np.zeros(products, np.float32),
+        because=np.zeros(products, np.int32),
         nearness=np.zeros(histories, np.float32),
         matched=np.zeros(histories, np.int32),
         near=np.zeros(histories, np.int32),
@@ -96,6 +100,12 @@ def new_scratch(stores: Stores) -> Scratch:
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
     )
+
+
+def _typical(lists: Neighbours) -> float:
+    """The mean of the best scores of all lists; 1 where there are none."""
+    first = lists.start[:-1][np.diff(lists.start) > 0]
+    return float(np.round(lists.score[first].astype(np.float64).mean(), 9)) if len(first) else 1.0
 
 
 def _log(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.kernels import row_kernel
+from recommender.kernels import kernel, row_kernel
+from recommender.kernels.arrays import Held
 from recommender.kernels.selecting import insert_best, keep_largest
 from recommender.kernels.sequences import age_weight
 
@@ -37,6 +38,7 @@ class Stores(NamedTuple):
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
         numbers: newest histories of a product, nearest histories, candidates.
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
+        typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
     """
 
@@ -57,6 +59,7 @@ class Stores(NamedTuple):
     entry_decay: Array
     numbers: Array
     blend: Array
+    typical: Array
     popular: Array
     recent: Array
 
@@ -67,18 +70,30 @@ class Scratch(NamedTuple):
     Attributes:
         totals: (lists + 2, products) float32; is_found: (products,) bool; found: (products,) int32.
         nearness: (histories,) float32; matched, near: (histories,) int32.
-        distinct, times, when: (history_max,): the history without repetition, newest first.
+        reason, because: (products,) the strongest single contribution, and the product of the history behind it.
+        distinct, position, times: (history_max,) the history without repetition, newest first.
     """
 
     totals: Array
     is_found: Array
     found: Array
+    reason: Array
+    because: Array
     nearness: Array
     matched: Array
     near: Array
     distinct: Array
     position: Array
     times: Array
+
+
+class Found(NamedTuple):
+    """Room for the candidates of a query: (candidates,) each, features (candidates, …)."""
+
+    row: Array
+    score: Array
+    because: Array
+    features: Array
 
 
 @row_kernel
@@ -127,16 +142,19 @@ def add_lists(product: Array, time_s: Array, now_s: int, count: int, stores: Sto
     lists = len(stores.list_start)
     length = len(product)
     for which in range(lists):
-        decay = stores.position_decay[which]
-        total = scratch.totals[which]
+        decay, total = stores.position_decay[which], scratch.totals[which]
+        share = stores.blend[which] / stores.typical[which]
         for at in range(min(count, stores.depth[which])):
             here, back = scratch.distinct[at], scratch.position[at]
             age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
             weight = decay**back * age
             for near in range(stores.list_start[which, here], stores.list_start[which, here + 1]):
-                there = stores.list_row[near]
+                there, value = stores.list_row[near], weight * stores.list_score[near]
                 found = note(there, found, scratch)
-                total[there] += weight * stores.list_score[near]
+                total[there] += value
+                value *= share
+                if value > scratch.reason[there]:
+                    scratch.reason[there], scratch.because[there] = value, here
     return found
 
 
@@ -194,6 +212,7 @@ def gather(
     scratch: Scratch,
     row: Array,
     score: Array,
+    because: Array,
     features: Array,
 ) -> int:
     """The best candidates of a history by the fixed blend, and their features.
@@ -202,6 +221,7 @@ def gather(
         product, time_s: (n,) the history, oldest first; now_s: the moment asked for.
         bought: (b,) rows bought before; excluded: (e,) rows that are no candidates.
         row, score: (candidates,) filled, best blend first; features: (candidates, …) filled.
+        because: (candidates,) filled with the product of the history that speaks loudest for each, -1 for none.
 
     Returns:
         how many candidates there are.
@@ -234,10 +254,13 @@ def gather(
                 value += stores.blend[which] * scale[which] * scratch.totals[which, there]
             if value > 0:
                 kept = insert_best(row, score, kept, len(row), there, value)
+    for at in range(kept):
+        because[at] = scratch.because[row[at]] if scratch.reason[row[at]] > 0 else -1
     describe(kept, row, score, scale, len(product), count, bought, stores, scratch, features)
     for at in range(found):
         there = scratch.found[at]
         scratch.is_found[there] = False
+        scratch.reason[there] = 0
         for which in range(components + 1):
             scratch.totals[which, there] = 0
     return kept
@@ -304,6 +327,7 @@ def gather_all(
     features: Array,
 ) -> None:
     """`gather` for many histories; results are (queries, …)."""
+    because = np.empty(row.shape[1], np.int32)
     for query in range(len(now_s)):
         begin, end = start[query], start[query + 1]
         count[query] = gather(
@@ -316,5 +340,24 @@ def gather_all(
             scratch,
             row[query],
             score[query],
+            because,
             features[query],
         )
+
+
+@kernel
+def gather_one(
+    product: Array,
+    time_s: Array,
+    now_s: int,
+    bought: Array,
+    excluded: Array,
+    stores_held: Held[Stores],
+    scratch_held: Held[Scratch],
+    out: Found,
+) -> int:
+    """`gather` for one request; it keeps the interpreter's lock, so that one scratch does for all threads."""
+    stores, scratch = stores_held.arrays, scratch_held.arrays
+    return gather(
+        product, time_s, now_s, bought, excluded, stores, scratch, out.row, out.score, out.because, out.features
+    )

@@ -1,0 +1,122 @@
+"""Fitting a ranker for one purpose: what makes a candidate, what orders the candidates, and whether trees pay."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.ranking import FloatVector, Purpose
+from recommender.candidates.gathering import Gathered, gather_questions, labels_of
+from recommender.candidates.plan import COMPONENTS, Plan
+from recommender.candidates.stores import FEATURES, stores_of
+from recommender.evaluation.questions import Questions
+from recommender.kernels.choice import score_linear
+from recommender.kernels.gathering import BLENDED, PER_COMPONENT
+from recommender.kernels.trees import Trees, score_trees
+from recommender.ranker.choices import Choices
+from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare
+from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
+from recommender.ranker.logit import fit_logit
+from recommender.ranker.trees import TreesFit, fit_trees
+
+QUESTIONS_MAX = 8_000
+BLEND_QUESTIONS_MAX = 1_500
+TREES_QUESTIONS_MIN = 1_000  # below it trees learn noise
+_FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
+_BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
+
+Shared = dict[str, NDArray[np.generic]]
+
+
+class Learned(NamedTuple):
+    """A ranker.
+
+    Attributes:
+        blend: (components + 1,) what makes a candidate; weights: (features,) of the logit.
+        trees: where they are better than the logit beyond noise.
+        comparison: the figures of all on questions none was fitted on; None where there were none.
+    """
+
+    blend: tuple[float, ...]
+    weights: FloatVector
+    trees: Trees | None
+    comparison: Comparison | None
+
+
+def prior() -> FloatVector:
+    """The order of the blend."""
+    weights = np.zeros(FEATURES)
+    weights[PER_COMPONENT * COMPONENTS + BLENDED] = 1.0
+    return weights
+
+
+def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, model: str) -> Learned:
+    """Fit on questions that are in order of time.
+
+    Args:
+        model: `blend`, `logit`, `trees`, or `auto` for the best of them.
+
+    Cost: dominated by the gathering of candidates, and the trees: half a minute for 8,000 questions.
+    """
+    blend = _blend(shared, plan, purpose, questions)
+    plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
+    gathered = gather_questions(stores_of(shared, plan, purpose), questions.sampled(QUESTIONS_MAX, 0), plan.candidates)
+    choices = choices_of(gathered, questions.sampled(QUESTIONS_MAX, 0))
+    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
+    parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
+    logit = fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights
+    scores = {"logit": _linear(parts[2], logit)}
+    grown: TreesFit | None = None
+    if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
+        grown = fit_trees(parts[0], parts[1], TreesConfiguration(threads=threads))
+        scores["trees"] = np.empty(len(parts[2].features))
+        score_trees(parts[2].features, scores["trees"], grown.trees)
+    comparison = compare(parts[2], scores, ComparisonConfiguration()) if parts[2].queries else None
+    chosen = comparison.chosen if model == "auto" and comparison else model
+    weights = prior() if chosen == "blend" else fit_logit(choices, LogitConfiguration(), prior(), threads).weights
+    trees = None
+    if chosen == "trees" and grown is not None:
+        trees = fit_trees(_part(choices, 0, stop), parts[2], TreesConfiguration(threads=threads)).trees
+    return Learned(blend, weights, trees, comparison)
+
+
+def choices_of(gathered: Gathered, questions: Questions) -> Choices:
+    """The candidates as choices. Cost: a copy of the features."""
+    held = np.arange(gathered.row.shape[1]) < gathered.count[:, None]
+    start = np.concatenate(([0], np.cumsum(gathered.count))).astype(np.int64)
+    labels = labels_of(gathered, questions.targets)[held].astype(np.uint8)
+    return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
+
+
+def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions) -> tuple[float, ...]:
+    """What the shares of the components are worth together, by a logit over candidates of what each is worth alone."""
+    some = questions.sampled(BLEND_QUESTIONS_MAX, 1)
+    worth = np.array(plan.blend_for(purpose))
+    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates), some)
+    features = choices.features
+    again = features[:, PER_COMPONENT * COMPONENTS + 1]
+    shares = np.column_stack([features[:, PER_COMPONENT * at] for at in range(COMPONENTS)] + [again])
+    scale = worth / max(worth.max(), 1e-9) * 5.0
+    fitted = fit_logit(
+        Choices(np.ascontiguousarray(shares, np.float32), choices.start, choices.label),
+        LogitConfiguration(l2=20.0),
+        scale,
+    ).weights
+    kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
+    kept[worth <= 0] = 0.0
+    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
+
+
+def _part(choices: Choices, begin: int, end: int) -> Choices:
+    rows = slice(int(choices.start[begin]), int(choices.start[end]))
+    start = choices.start[begin : end + 1] - choices.start[begin]
+    return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows])
+
+
+def _linear(choices: Choices, weights: FloatVector) -> FloatVector:
+    out = np.empty(len(choices.features))
+    score_linear(choices.features, weights, out)
+    return out

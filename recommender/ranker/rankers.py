@@ -1,0 +1,97 @@
+"""The rankers of a snapshot: stored as arrays, loaded to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
+from recommender.candidates.plan import COMPONENTS, LEARNED, Plan
+from recommender.candidates.stores import FEATURES, new_scratch, stores_of
+from recommender.kernels.arrays import hold
+from recommender.kernels.choice import score_linear
+from recommender.kernels.gathering import Found, gather_one
+from recommender.kernels.trees import Trees, score_trees
+from recommender.ranker.fitting import Learned
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Ranked(NamedTuple):
+    """Rows of the snapshot, best first, with scores and the row of the history that speaks loudest, -1 for none."""
+
+    row: IntVector
+    score: FloatVector
+    because: IntVector
+
+
+def arrays_of(shared: Arrays, plan: Plan, learned: Mapping[Purpose, Learned]) -> Arrays:
+    """Everything to answer with."""
+    arrays = dict(shared)
+    arrays["plan"] = np.frombuffer(msgspec.msgpack.encode(plan), np.uint8)
+    for purpose, ranker in learned.items():
+        arrays[f"{purpose}.weights"] = ranker.weights
+        if ranker.trees is not None:
+            arrays |= {f"{purpose}.trees.{name}": part for name, part in ranker.trees._asdict().items()}
+    return arrays
+
+
+class Rankers:
+    """Answers for the purposes a snapshot has rankers for. Any thread may ask: a kernel keeps the interpreter's lock."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
+        self._rankers: dict[str, _Ranker] = {}
+        scratch = None
+        for purpose in LEARNED:
+            if f"{purpose}.weights" in arrays:
+                stores = stores_of(arrays, self._plan, purpose)
+                scratch = hold(new_scratch(stores)) if scratch is None else scratch
+                trees = None
+                if f"{purpose}.trees.tree_start" in arrays:
+                    trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
+                self._rankers[purpose] = _Ranker(hold(stores), scratch, arrays[f"{purpose}.weights"], trees)
+        self._room = Found(
+            np.zeros(self._plan.candidates, np.int32),
+            np.zeros(self._plan.candidates, np.float32),
+            np.zeros(self._plan.candidates, np.int32),
+            np.zeros((self._plan.candidates, FEATURES), np.float32),
+        )
+
+    def __contains__(self, purpose: str) -> bool:
+        return purpose in self._rankers
+
+    def rank(
+        self,
+        purpose: Purpose,
+        product: IntVector,
+        time_s: CountVector,
+        bought: IntVector,
+        excluded: IntVector,
+        limit: int,
+    ) -> Ranked:
+        """The best for a history of rows, oldest first. Cost: some 200 µs, 400 µs with trees."""
+        ranker = self._rankers[purpose]
+        room = Found(*(np.empty_like(part) for part in self._room))
+        now_s = int(time_s[-1]) if len(time_s) else 0
+        count = gather_one(product, time_s, now_s, bought, excluded, ranker.stores, ranker.scratch, room)
+        features, value = room.features[:count], np.empty(count)
+        if ranker.trees is None:
+            score_linear(features, ranker.weights, value)
+        else:
+            score_trees(features, value, ranker.trees)
+        order = np.lexsort((room.row[:count], -value))[:limit]
+        return Ranked(room.row[order], value[order], room.because[order])
+
+
+class _Ranker(NamedTuple):
+    """One purpose, ready to answer."""
+
+    stores: Any
+    scratch: Any
+    weights: FloatVector
+    trees: Trees | None
