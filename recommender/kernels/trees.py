@@ -2,7 +2,7 @@
 
 A tree's leaves, from left to right, are the bits of a word. Each node whose comparison sends a candidate to the right
 clears the bits of the leaves on its left; what is left of the word begins with the candidate's leaf. All nodes are
-looked at, but for many candidates at a time, with no branch and no jump through memory: the compiler makes vectors of it.
+looked at, but for many candidates at a time, with no branch and no jump through memory: compilers make vectors of it.
 
 Source: Lucchese et al. (2015), QuickScorer; (2016), Exploiting CPU SIMD extensions to speed-up document scoring with
 tree ensembles. Ours looks at all nodes tree by tree, which needs no sorted thresholds.
