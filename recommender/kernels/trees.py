@@ -81,7 +81,9 @@ def _fill(features: Array, first: int, rows: int, feature: int, missing: int, co
     """A column of the features, with missing values as the numbers that lead where they should."""
     for row in range(rows):
         value = features[first + row, feature]
-        is_missing = np.isnan(value) or (missing >= ZERO_LEFT and abs(value) <= ZERO_MAX)
+        if abs(value) <= ZERO_MAX:
+            value = np.float32(0.0)  # LightGBM's rows are sparse: such a value does not reach its trees
+        is_missing = np.isnan(value) or (missing >= ZERO_LEFT and value == 0)
         if is_missing:
             if missing == NAN_IS_ZERO:
                 value = np.float32(0.0)
