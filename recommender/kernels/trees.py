@@ -2,7 +2,7 @@
 
 A tree's leaves, from left to right, are the bits of a word. Each node whose comparison sends a candidate to the right
 clears the bits of the leaves on its left; what is left of the word begins with the candidate's leaf. All nodes are
-looked at, but for many candidates at a time, with no branch and no jump through memory: the compiler makes vectors of it.
+looked at, but for many candidates at a time, with no branch and no jump through memory: compilers make vectors of it.
 
 Source: Lucchese et al. (2015), QuickScorer; (2016), Exploiting CPU SIMD extensions to speed-up document scoring with
 tree ensembles. Ours looks at all nodes tree by tree, which needs no sorted thresholds.
@@ -81,7 +81,9 @@ def _fill(features: Array, first: int, rows: int, feature: int, missing: int, co
     """A column of the features, with missing values as the numbers that lead where they should."""
     for row in range(rows):
         value = features[first + row, feature]
-        is_missing = np.isnan(value) or (missing >= ZERO_LEFT and abs(value) <= ZERO_MAX)
+        if abs(value) <= ZERO_MAX:
+            value = np.float32(0.0)  # LightGBM's rows are sparse: such a value does not reach its trees
+        is_missing = np.isnan(value) or (missing >= ZERO_LEFT and value == 0)
         if is_missing:
             if missing == NAN_IS_ZERO:
                 value = np.float32(0.0)

@@ -134,10 +134,10 @@ def _interval(gain: FloatVector, weight: FloatVector, configuration: ComparisonC
     queries = len(gain)
     if not queries:
         return -1.0, 1.0
-    random = np.random.default_rng(configuration.seed)
+    generator = np.random.default_rng(configuration.seed)
     means = np.empty(configuration.resamples)
     for resample in range(configuration.resamples):
-        drawn = random.integers(0, queries, queries)
+        drawn = generator.integers(0, queries, queries)
         means[resample] = np.sum(gain[drawn] * weight[drawn]) / np.sum(weight[drawn])
     tail = (1.0 - configuration.confidence) / 2.0
     low, high = np.quantile(means, (tail, 1.0 - tail))

@@ -30,7 +30,6 @@ class TreesConfiguration(msgspec.Struct, frozen=True):
         rows_in_leaf_min: candidates in a leaf at least.
         query_share, feature_share: what each tree is grown on, drawn by `seed`.
         truncation: pairs count only if one of them is ranked so high (LambdaMART's truncation level).
-        threads: changes the time it takes and nothing else.
     """
 
     trees_max: int = 300
@@ -44,7 +43,6 @@ class TreesConfiguration(msgspec.Struct, frozen=True):
     evaluated_at: int = 10
     patience: int = 30
     seed: int = 1
-    threads: int = 1
 
     def __post_init__(self) -> None:
         _demand(1 <= self.trees_max <= TREES_MAX, f"trees_max must be 1..{TREES_MAX}")
@@ -53,8 +51,8 @@ class TreesConfiguration(msgspec.Struct, frozen=True):
         _demand(self.l2 >= 0, "l2 must not be negative")
         for share in (self.query_share, self.feature_share):
             _demand(0 < share <= 1, "query_share and feature_share must be above 0 and at most 1")
-        for count in (self.rows_in_leaf_min, self.truncation, self.evaluated_at, self.patience, self.threads):
-            _demand(count >= 1, "rows_in_leaf_min, truncation, evaluated_at, patience and threads must be at least 1")
+        for count in (self.rows_in_leaf_min, self.truncation, self.evaluated_at, self.patience):
+            _demand(count >= 1, "rows_in_leaf_min, truncation, evaluated_at and patience must be at least 1")
         _demand(0 <= self.seed <= SEED_MAX, f"seed must be 0..{SEED_MAX}")
 
 

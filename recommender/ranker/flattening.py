@@ -60,8 +60,8 @@ def float32_floor(threshold: Array) -> NDArray[np.float32]:
     """The largest float32 that is not above a double, element by element; -inf below all of them."""
     with np.errstate(over="ignore"):
         nearest = threshold.astype(np.float32)
-    above = nearest.astype(np.float64) > threshold
-    return np.where(above, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+        above = nearest.astype(np.float64) > threshold
+        return np.where(above, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def _sections(text: str) -> tuple[Section, list[Section]]:

