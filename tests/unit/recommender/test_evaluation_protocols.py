@@ -9,7 +9,7 @@ import pytest
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import ConfigurationError
-from recommender.evaluation.columns import Columns, interactions_of_columns
+from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.names import DESCRIBED
 from recommender.evaluation.protocols import READERS
 from recommender.evaluation.protocols.task import Task
