@@ -140,7 +140,7 @@ def test_the_backtest_of_the_example_shop_is_a_table_and_a_drawing(example_folde
         "evaluate", "backtest", "--cuts", "2", "--k", "10", "--limit-queries", "50", data=example_folder, check=True
     )
     header, *rows, drawing = done.stdout.splitlines()
-    assert header.split() == ["until", "model", "hit_rate@10", "ndcg@10"]
+    assert header.split() == ["until", "model", "next_order.hit_rate@10", "next_order.ndcg@10"]
     assert [row.split()[1] for row in rows] == ["auto", "popularity"] * 2
     assert drawing == str(example_folder / "backtest.svg")
     assert Path(drawing).read_text().startswith("<svg ")
