@@ -64,7 +64,7 @@ def drawn(report: Report) -> str:
 
 
 def _metrics(report: Report) -> list[str]:
-    """Whether a target was in the list, and how well it was ranked, at the last cut-off, of everything that was asked."""
+    """Whether a target was in the list and how well it was ranked, at the last cut-off, for all that was asked."""
     last = report["cutoffs"][-1]
     asked = {name: None for cut in report["cuts"] for name, n in cut["questions"].items() if n}
     return [f"{name}.{metric}@{last}" for name in asked for metric in ("hit_rate", "ndcg")]
