@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import msgspec
 import numpy as np
 
 from ingest.vocabulary.ranking import FloatVector
 
-MODELS = ("auto", "popularity", "bought_together", "similar")
-"""What may rank for a person: `auto` is what ships, the others are one model alone, to compare with."""
+Model = Literal["auto", "popularity", "bought_together", "similar"]
+"""What ranks for a history: `auto` is what ships, the others are one model alone, to compare with."""
+MODELS: tuple[Model, ...] = get_args(Model)
 
 
 class PopularityConfiguration(msgspec.Struct, frozen=True):
@@ -66,14 +69,10 @@ class SimilarConfiguration(msgspec.Struct, frozen=True):
 
 
 class TrainingConfiguration(msgspec.Struct, frozen=True):
-    """The configuration of every model; `threads` changes the time it takes and nothing else.
-
-    Attributes:
-        model: one of `MODELS`.
-    """
+    """The configuration of every model; `threads` changes the time it takes and nothing else."""
 
     popularity: PopularityConfiguration = PopularityConfiguration()
     bought_together: BoughtTogetherConfiguration = BoughtTogetherConfiguration()
     similar: SimilarConfiguration = SimilarConfiguration()
     threads: int = 1
-    model: str = "auto"
+    model: Model = "auto"

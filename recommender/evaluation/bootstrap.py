@@ -55,10 +55,10 @@ def _resampled(judged: Judged, seed: int) -> NDArray[np.float64]:
     n = len(values)
     if not n:
         return np.zeros((RESAMPLES, len(judged)))
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     means = np.empty((RESAMPLES, len(judged)))
     for at in range(RESAMPLES):
-        drawn = np.bincount(random.integers(0, n, n), minlength=n)
+        drawn = np.bincount(generator.integers(0, n, n), minlength=n)
         means[at] = drawn @ values / n
     return means
 

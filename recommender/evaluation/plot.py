@@ -64,14 +64,10 @@ def drawn(report: Report) -> str:
 
 
 def _metrics(report: Report) -> list[str]:
-    """The first metric at the last cut-off of everything that was asked, and how well it was ranked."""
+    """Whether a target was in the list and how well it was ranked, at the last cut-off, for all that was asked."""
     last = report["cutoffs"][-1]
     asked = {name: None for cut in report["cuts"] for name, n in cut["questions"].items() if n}
-    wanted = [f"{metric}@{last}" for metric in ("hit_rate", "ndcg")]
-    figures = [figures for cut in report["cuts"] for figures in cut["models"].values()]
-    named = [f"{name}.{metric}" for name in asked for metric in wanted]
-    # A single thing that was asked goes by the names of its metrics.
-    return [name for name in (*named, *wanted) if any(name in each for each in figures)]
+    return [f"{name}.{metric}@{last}" for name in asked for metric in ("hit_rate", "ndcg")]
 
 
 def _percent(figures: Report, metric: str) -> str:
@@ -90,7 +86,7 @@ def _panel(report: Report, metric: str) -> Iterator[str]:
     lines = [_points(report, model, metric) for model in report["models"]]
     top = max((point.high for line in lines for point in line), default=0.0) or 1.0
     name, _, measure = metric.rpartition(".")
-    yield f'<text x="{MARGIN}" y="-6" font-weight="bold">{escape(f"{measure} {_NAMES.get(name, name)}".strip())}</text>'
+    yield f'<text x="{MARGIN}" y="-6" font-weight="bold">{escape(f"{measure}: {_NAMES[name]}")}</text>'
     for step in range(5):
         height = _height(top * step / 4, top)
         yield f'<line x1="{MARGIN}" x2="{WIDTH}" y1="{height:.1f}" y2="{height:.1f}" stroke="#dddddd"/>'

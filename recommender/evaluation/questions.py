@@ -78,7 +78,8 @@ class Questions:
         """At most `limit` of them, drawn with a seed, in their order."""
         if limit is None or limit >= len(self):
             return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), limit, replace=False)))
+        generator = np.random.default_rng(seed)
+        return self.take(np.sort(generator.choice(len(self), limit, replace=False)))
 
 
 class Asking:

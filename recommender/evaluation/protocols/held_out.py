@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recommender.evaluation.columns import Columns, interactions_of_columns
+from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.files.tables import Table
 from recommender.evaluation.files.tokens import UNKNOWN, Numbering, Rows
 from recommender.evaluation.protocols.task import NO_ORDER, Files, Part, Task, require

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import CountVector, IntVector
-from recommender.evaluation.columns import Columns, interactions_of_columns
+from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.files.tokens import Numbering
 from recommender.evaluation.questions import Questions
 from recommender.interactions import ORDER, Interactions

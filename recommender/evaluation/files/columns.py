@@ -37,7 +37,7 @@ def interactions_of_columns(columns: Columns) -> Interactions:
     An order happens at the time of its first line, and a product on several of its lines counts once. Hashes of orders
     are their numbers: no tail will look for them. Every subject is a person of its own.
 
-    Cost: a few sorts; about 1 µs and 100 bytes an interaction.
+    Cost: a few sorts; about 1 µs and 100 bytes an interaction, 2 µs an id.
     """
     products, row_of_number = _sorted_names(columns.names)
     product = row_of_number[columns.product]
