@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import FloatVector
 from recommender.candidates.stores import FEATURES, new_scratch
-from recommender.evaluation.questions import Questions, Ragged
+from recommender.questions import Questions, Ragged
 from recommender.interactions import ORDER
 from recommender.kernels.gathering import Stores, gather_all
 

@@ -13,7 +13,7 @@ from recommender.candidates.gathering import gather_questions, reciprocal_ranks
 from recommender.candidates.lists import Material, fit_list, nothing
 from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Plan
 from recommender.candidates.stores import shared_arrays, stores_of
-from recommender.evaluation.questions import Questions
+from recommender.questions import Questions
 from recommender.models.steps import Neighbours, walk
 
 TRIAL_QUESTIONS_MAX = 1_500

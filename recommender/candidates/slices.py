@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, Purpose
-from recommender.evaluation.questions import Asking, Questions
+from recommender.questions import Asking, Questions
 from recommender.histories import Histories
 from recommender.interactions import ORDER, Interactions, Orders
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import Candidates, FloatVector, History, IntVector, ProductIndex, Purpose
-from recommender.evaluation.questions import Questions
+from recommender.questions import Questions
 from recommender.live import LiveModels
 from recommender.snapshot import Snapshot
 from recommender.tail import Tail

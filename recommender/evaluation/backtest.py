@@ -19,7 +19,7 @@ from ingest.vocabulary.events import Event
 from recommender.evaluation.answering import Progress
 from recommender.evaluation.files.tokens import Rows
 from recommender.evaluation.protocols.task import Part, Task
-from recommender.evaluation.questions import Asking, Questions
+from recommender.questions import Asking, Questions
 from recommender.evaluation.run import Report, Settings, evaluate
 from recommender.interactions import ORDER, VIEW, Interactions, interactions_of
 

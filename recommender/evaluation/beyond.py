@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import CountVector
 from recommender.evaluation.answering import is_among
 from recommender.evaluation.metrics import Judged, judge
-from recommender.evaluation.questions import Questions
+from recommender.questions import Questions
 from recommender.interactions import Interactions
 
 NEW_SHARE = 0.1  # products first seen in the newest tenth of the interactions are new

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector
 from recommender.evaluation.answering import is_among
-from recommender.evaluation.questions import Ragged
+from recommender.questions import Ragged
 
 METRICS = ("hit_rate", "mrr", "recall", "precision", "ndcg", "phr")
 

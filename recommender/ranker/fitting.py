@@ -12,7 +12,7 @@ from ingest.vocabulary.ranking import FloatVector, Purpose
 from recommender.candidates.gathering import Gathered, gather_questions, labels_of
 from recommender.candidates.plan import COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
-from recommender.evaluation.questions import Questions
+from recommender.questions import Questions
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT
 from recommender.kernels.trees import Trees, score_trees

@@ -10,7 +10,7 @@ import numpy as np
 
 from recommender.evaluation.protocols import READERS
 from recommender.evaluation.protocols.task import Part, Task
-from recommender.evaluation.questions import Ragged
+from recommender.questions import Ragged
 
 
 def written(folder: Path, files: Mapping[str, str | bytes]) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from recommender.evaluation.files.columns import Columns, interactions_of_column
 from recommender.evaluation.files.tables import Table
 from recommender.evaluation.files.tokens import UNKNOWN, Numbering, Rows
 from recommender.evaluation.protocols.task import NO_ORDER, Files, Part, Task, require
-from recommender.evaluation.questions import Asking
+from recommender.questions import Asking
 from recommender.interactions import CART, ORDER, VIEW, Interactions
 
 KINDS = {b"view": VIEW, b"addtocart": CART, b"transaction": ORDER}

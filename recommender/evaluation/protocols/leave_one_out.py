@@ -9,7 +9,7 @@ from ingest.vocabulary.ranking import History, IntVector
 from recommender.evaluation.files.lines import read_users
 from recommender.evaluation.files.tokens import UNKNOWN, Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, browsing_of, require
-from recommender.evaluation.questions import Asking
+from recommender.questions import Asking
 from recommender.interactions import VIEW
 from recommender.validation import Validation
 

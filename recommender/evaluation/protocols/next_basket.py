@@ -10,7 +10,7 @@ from ingest.vocabulary.clock import DAY_S
 from recommender.evaluation.files.tables import Baskets, read_baskets, read_wanted, tokens
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, orders_of, require
-from recommender.evaluation.questions import Asking
+from recommender.questions import Asking
 from recommender.interactions import ORDER
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from recommender.evaluation.files.lines import read_questions, read_sequences
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, browsing_of
-from recommender.evaluation.questions import Asking
+from recommender.questions import Asking
 from recommender.interactions import VIEW
 
 GAP_S = 3600  # between sessions

@@ -11,7 +11,7 @@ from ingest.vocabulary.ranking import Purpose
 from recommender.evaluation.files.tables import Table
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, orders_of, require
-from recommender.evaluation.questions import Asking, Questions
+from recommender.questions import Asking, Questions
 from recommender.interactions import VIEW, Interactions
 
 METRICS = ("precision", "recall", "ndcg")

@@ -13,7 +13,7 @@ from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import CountVector, IntVector
 from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.files.tokens import Numbering
-from recommender.evaluation.questions import Questions
+from recommender.questions import Questions
 from recommender.interactions import ORDER, Interactions
 from recommender.validation import Validation
 

@@ -11,7 +11,7 @@ import pytest
 from recommender.evaluation.beyond import beyond, gini
 from recommender.evaluation.bootstrap import RESAMPLES, differences, intervals
 from recommender.evaluation.metrics import METRICS, judge
-from recommender.evaluation.questions import Asking
+from recommender.questions import Asking
 from recommender.interactions import VIEW
 from tests.support.questions import ragged, task_of
 

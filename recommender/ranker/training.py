@@ -1,0 +1,95 @@
+"""Training the rankers of a snapshot: hold back, search, fit, and build the candidates again from everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.vocabulary.ranking import Purpose
+from recommender.candidates.lists import fit_lists, material_of
+from recommender.candidates.plan import LEARNED, Plan
+from recommender.candidates.search import Search, Trial
+from recommender.candidates.slices import Slice, cut
+from recommender.candidates.stores import shared_arrays
+from recommender.configuration import TrainingConfiguration
+from recommender.interactions import Interactions
+from recommender.models.steps import Neighbours
+from recommender.questions import Questions, questions_of
+from recommender.ranker.compare import Comparison
+from recommender.ranker.fitting import Learned, learn
+from recommender.ranker.rankers import arrays_of
+from recommender.validation import Validation
+
+QUESTIONS_MIN = 20  # fewer say nothing: the defaults rank
+
+Arrays = dict[str, NDArray[Any]]
+Progress = Callable[[str, float], None]
+
+
+class ModelCard(msgspec.Struct, frozen=True):
+    """What was tried and found, for people; it is part of the snapshot.
+
+    Attributes:
+        questions: held back, by purpose; trials: the search, in its order; plan: what it chose.
+        comparisons: by purpose, the rankers on questions that none of them was fitted on.
+    """
+
+    questions: dict[str, int]
+    trials: tuple[Trial, ...]
+    plan: Plan
+    comparisons: dict[str, Comparison]
+
+
+def fit_rankers(
+    interactions: Interactions,
+    text: Neighbours | None,
+    configuration: TrainingConfiguration,
+    validation: Validation | None = None,
+    progress: Progress = lambda step, share: None,
+) -> Arrays:
+    """The arrays of `Rankers`, and the model card.
+
+    Args:
+        text: neighbours by what products say about themselves.
+        validation: questions that come with the data. Then nothing is held back, and nothing but their purpose learned.
+
+    Guarantees: the same arrays for any number of threads.
+    Cost: some forty trials of 1,500 questions, and the candidates twice.
+    """
+    plan, threads = Plan(), configuration.threads
+    held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
+    asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
+    material = material_of(held.rest, plan.visit_gap_s)
+    progress("searching", 0.1)
+    search = Search(material, asked, plan, threads)
+    plan = search.run()
+    progress("learning", 0.5)
+    shared = shared_arrays(fit_lists(material, plan, text, threads), material, plan)
+    learned: dict[Purpose, Learned] = {}
+    for purpose, questions in asked.items():
+        learned[purpose] = learn(shared, plan, purpose, questions, threads)
+        plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: learned[purpose].blend})
+    progress("counting", 0.8)
+    if held.rest is not interactions:
+        material = material_of(interactions, plan.visit_gap_s)
+        shared = shared_arrays(fit_lists(material, plan, text, threads), material, plan)
+    card = ModelCard(
+        questions={purpose: len(each) for purpose, each in held.questions.items()},
+        trials=tuple(search.trials),
+        plan=plan,
+        comparisons={name: ranker.comparison for name, ranker in learned.items() if ranker.comparison is not None},
+    )
+    arrays = arrays_of(shared, plan, learned)
+    return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+def _given(interactions: Interactions, validation: Validation) -> Slice:
+    """Questions that come with the data, about histories that the models may know."""
+    questions: dict[Purpose, Questions] = {}
+    if validation.purpose in LEARNED and validation.histories:
+        questions[validation.purpose] = questions_of(validation)
+    return Slice(interactions, questions)
