@@ -14,7 +14,7 @@ import numpy as np
 
 from recommender.kernels import row_kernel
 from recommender.kernels.arrays import Array
-from recommender.kernels.vectors import LANES, above, bits_of, float_of, lowest_bit, prefetch
+from recommender.kernels.vectors import LANES, above, bits_of, clear, float_of, lowest_bit, prefetch
 
 SIZE_BITS = 24  # of a visit's 64: where a group begins, and its size
 GROUP_SIZE_MAX = 2**SIZE_BITS - 1
@@ -50,13 +50,13 @@ class Factors(NamedTuple):
     Attributes:
         own: (products,) of the product whose row it is.
         partner: (places,) of a partner, 0 beyond the last; places are products, rounded up to LANES.
-        most: (places / LANES,) the greatest partner factor of each LANES places.
+        least: (places / LANES,) one over the greatest partner factor of each LANES places; 0 if that is 0.
         name: (places,) what equal scores are ordered by, the greatest first: 2^32 - 1 - row.
     """
 
     own: Array
     partner: Array
-    most: Array
+    least: Array
     name: Array
 
 
@@ -113,17 +113,14 @@ def keep_best(rank: int, factors: Factors, sums: Array, ceiling: Any, keys: Arra
 
     A key is a score's bits above a name: keys are in the order of scores, and no two are equal.
     """
-    partner, most, name = factors.partner, factors.most, factors.name
+    partner, least, name = factors.partner, factors.least, factors.name
     own = factors.own[rank]
     sums[rank] = 0
     kept = out.shape[1]
     count, full = 0, kept
-    threshold, worst = np.float32(0.0), np.uint64(0)
-    for block in range(len(most) - 1, -1, -1):
-        factor = most[block] * own
-        if factor <= np.float32(0.0):
-            continue
-        limit = sums.dtype.type(min(threshold / factor * SURE, ceiling))
+    reach, worst = np.float32(0.0), np.uint64(0)
+    for block in range(len(least) - 1, -1, -1):
+        limit = sums.dtype.type(min(reach * least[block], ceiling))
         mask = above(sums, block * LANES, limit)
         while mask != 0:
             place = block * LANES + lowest_bit(mask)
@@ -137,8 +134,8 @@ def keep_best(rank: int, factors: Factors, sums: Array, ceiling: Any, keys: Arra
                     part_best(keys, count, kept)
                     count, full = kept, len(keys)
                     worst = keys[:kept].min()
-                    threshold = float_of(np.uint32(worst >> _HALF))
-    sums[:] = 0
+                    reach = float_of(np.uint32(worst >> _HALF)) / own * SURE
+        clear(sums, block * LANES)
     if count > kept:
         part_best(keys, count, kept)
         count = kept

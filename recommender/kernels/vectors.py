@@ -51,6 +51,19 @@ def above(_typing: Any, array: Any, at: Any, limit: Any) -> Any:
 
 
 @intrinsic
+def clear(_typing: Any, array: Any, at: Any) -> Any:
+    """Set `array[at : at + LANES]` to zero; all of them must be within the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(array.dtype), LANES)
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), vector.as_pointer())
+        builder.store(ir.Constant(vector, None), pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def lowest_bit(_typing: Any, mask: Any) -> Any:
     """The place of the lowest bit that is set; there must be one."""
 

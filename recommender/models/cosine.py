@@ -176,8 +176,8 @@ def _prepared(
     partner, name = np.zeros(places, np.float32), np.zeros(places, np.uint32)
     partner[:products] = _inverse_power(norm, exponents[1])
     name[:products] = _NAME_MAX - order.astype(np.int64)
-    most = partner.reshape(-1, LANES).max(axis=1)
-    factors = Factors(_inverse_power(norm, exponents[0]), partner, most, name)
+    least = _inverse_power(partner.reshape(-1, LANES).max(axis=1).astype(np.float64), 1.0)
+    factors = Factors(_inverse_power(norm, exponents[0]), partner, least, name)
     return Visits(visit_start, visit, visit_weight, member), factors
 
 
