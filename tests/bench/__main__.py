@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything, in less than eight minutes; `--quick` in less than two, with shorter runs."""
+"""`python -m tests.bench`: everything, some twenty minutes; `--quick` in less than three, with shorter runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import distributed, serving, shop, steps
+from tests.bench import distributed, neighbours, serving, shop, steps
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
 from tests.support.kafka import NotToBeHad
@@ -38,6 +38,7 @@ def main() -> None:
         folder = Path(name)
         _print(_imports(folder, plan, rows=20_000 if chosen.quick else 200_000))
         _print(_example(folder / "shop", plan))
+        _print(_neighbours(plan, quick=chosen.quick))
         _print(_served(folder / "shop", plan))
         try:
             _print(distributed.rows(folder, plan))
@@ -86,6 +87,14 @@ def _example(folder: Path, plan: serving.Plan) -> list[Row]:
         Row("snapshot", "bytes/product", [trained[0].more["bytes_per_product"]]),
         *(Row("profile" if not row else "", "bytes", [sizes[name]], name) for row, name in enumerate(sizes)),
     ]
+
+
+def _neighbours(plan: serving.Plan, *, quick: bool) -> list[Row]:
+    """The item-item build against its peers."""
+    if quick:
+        return neighbours.rows(neighbours.QUICK, plan.runs, plan.seed)
+    large = neighbours.rows(neighbours.LARGE, plan.runs, plan.seed)
+    return [*large, *neighbours.rows(neighbours.LARGEST, 1, plan.seed)]
 
 
 def _served(folder: Path, plan: serving.Plan) -> list[Row]:

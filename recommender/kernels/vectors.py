@@ -1,0 +1,100 @@
+"""What numba has no words for: prefetching, comparing 64 counters at once, the bits of a float. Plain LLVM, any processor.
+
+numba's own vectoriser unrolls short loops into scalar code before it looks at them; `above` says vector outright.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+LANES = 64  # counters that `above` compares at once
+
+_BYTE, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_READ, _KEEP, _DATA = (ir.Constant(_INT32, value) for value in (0, 3, 1))
+
+
+@intrinsic
+def prefetch(_typing: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of `array[at]`; any `at` is allowed, nothing is read."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), _BYTE.as_pointer())
+        function = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT32, _INT32, _INT32])
+        called = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        builder.call(called, [pointer, _READ, _KEEP, _DATA])
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
+
+
+@intrinsic
+def above(_typing: Any, array: Any, at: Any, limit: Any) -> Any:
+    """Which of `array[at : at + LANES]` are greater than `limit`, as bits; all of them must be within the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        element = context.get_value_type(array.dtype)
+        vector = ir.VectorType(element, LANES)
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), vector.as_pointer())
+        values = builder.load(pointer, align=array.dtype.bitwidth // 8)
+        one = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[2], ir.Constant(_INT32, 0))
+        spread = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+        limits = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), spread)
+        floats = isinstance(array.dtype, types.Float)
+        greater = builder.fcmp_ordered if floats else builder.icmp_unsigned
+        return builder.bitcast(greater(">", values, limits), _INT64)
+
+    return types.uint64(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def clear(_typing: Any, array: Any, at: Any) -> Any:
+    """Set `array[at : at + LANES]` to zero; all of them must be within the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(array.dtype), LANES)
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), vector.as_pointer())
+        builder.store(ir.Constant(vector, None), pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
+def lowest_bit(_typing: Any, mask: Any) -> Any:
+    """The place of the lowest bit that is set; there must be one."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def bits_of(_typing: Any, value: Any) -> Any:
+    """The bits of a float32. Those of non-negative floats are in the order of the floats."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _INT32)
+
+    return types.uint32(types.float32), generate
+
+
+@intrinsic
+def float_of(_typing: Any, bits: Any) -> Any:
+    """The float32 that has these bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.uint32), generate
+
+
+def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
