@@ -9,7 +9,23 @@ import numpy as np
 
 from ingest.vocabulary.ranking import FloatVector
 
-Model = Literal["auto", "popularity", "bought_together", "similar"]
+Model = Literal[
+    "auto",
+    "logit",
+    "trees",
+    "popularity",
+    "bought_together",
+    "similar",
+    "next",
+    "near",
+    "close",
+    "walk",
+    "alike",
+    "baskets",
+    "ease",
+    "text",
+    "histories",
+]
 """What ranks for a history: `auto` is what ships, the others are one model alone, to compare with."""
 MODELS: tuple[Model, ...] = get_args(Model)
 

@@ -102,3 +102,15 @@ def newest(histories: Histories, count: int) -> Histories:
     at = histories.start[first]
     columns: tuple[NDArray[Any], ...] = (histories.product[at:], histories.time_s[at:], histories.kind[at:])
     return Histories(histories.start[first:] - at, *columns, histories.products)
+
+
+def distinct(histories: Histories) -> Histories:
+    """The same with each product once, at its newest, and products ascending within a history."""
+    key = histories.unit.astype(np.int64) * max(histories.products, 1) + histories.product
+    _, from_end = np.unique(key[::-1], return_index=True)
+    entry = len(key) - 1 - from_end
+    size = np.bincount(histories.unit[entry], minlength=len(histories))
+    start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
+    return Histories(
+        start, histories.product[entry], histories.time_s[entry], histories.kind[entry], histories.products
+    )

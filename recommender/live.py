@@ -20,6 +20,7 @@ from ingest.vocabulary.ranking import (
     Seeds,
 )
 from recommender.categories import LiveCategories
+from recommender.interactions import ORDER
 from recommender.kernels.arrays import (
     Extras,
     Fresh,
@@ -36,6 +37,7 @@ from recommender.kernels.arrays import (
 from recommender.kernels.merging import count_extras
 from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
 from recommender.neighbours_of_text import TextNeighbours
+from recommender.ranker.rankers import Rankers
 from recommender.snapshot import Snapshot
 from recommender.tail import Tail
 
@@ -45,6 +47,12 @@ DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
 PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
 BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
 _EXTRAS_ROOM = 4096
+_KIND_OF: dict[Purpose, ReasonKind] = {
+    "next_item": "next_item",
+    "for_you": "for_you",
+    "basket": "bought_together",
+    "next_basket": "buy_again",
+}
 _RECENCY = np.power(0.8, np.arange(SEEDS_MAX), dtype=np.float64)  # the weight of a history's products, newest first
 
 Array = NDArray[Any]
@@ -80,6 +88,7 @@ class LiveModels:
         self._styles = hold(_lists(snapshot, "similar.styles"))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
+        self._rankers = None if snapshot is None else Rankers(snapshot.part("ranking"))
         self._fresh_held = (tail.arrays, hold(tail.arrays))
         self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
         self._extras_held = hold(self._extras)
@@ -147,22 +156,39 @@ class LiveModels:
         return _candidates("for_you", out, count)
 
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
-        """What suits somebody with this history, best first: at most `limit` products, none of `excluded`."""
-        recent, back = np.unique(history.products[::-1], return_index=True)
-        newest = np.argsort(back, kind="stable")[:SEEDS_MAX]
-        seeds = Seeds(recent[newest], _RECENCY[: len(newest)])
+        """What suits somebody with this history, best first: at most `limit` products, none of `excluded`.
+
+        Where the candidates of the ranker are fewer, what is popular follows.
+        """
         model, room = self._tail.configuration.model, limit + len(excluded)
-        if model == "bought_together" or (model == "auto" and purpose in ("basket", "bought_together")):
-            found = self.bought_together(seeds, room)
-        elif model == "similar" or (model == "auto" and purpose == "similar"):
-            found = self.similar(seeds, room)
-        elif model == "popularity":
-            found = self.popular(None, room)
+        if purpose == "similar" or model == "similar":
+            found = self.similar(_recent_seeds(history), room)
+        elif purpose == "bought_together" or model == "bought_together":
+            found = self.bought_together(_recent_seeds(history), room)
+        elif model == "popularity" or self._rankers is None or purpose not in self._rankers:
+            found = self.popular(None, room) if model == "popularity" else self.for_you(_recent_seeds(history), room)
         else:
-            found = self.for_you(seeds, room)
+            return self._ranked(self._rankers, purpose, history, limit, excluded)
         kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
         columns: list[Array] = [column[kept] for column in found[1:]]
         return Candidates(found.kind, *columns)
+
+    def _ranked(
+        self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector
+    ) -> Candidates:
+        rows, index = self._frozen.row_of_index, self._frozen.index_of_row
+        known = history.products < len(rows)
+        row = rows[history.products[known]]
+        inside = row >= 0
+        kind = history.kind[known][inside]
+        out = rows[excluded[excluded < len(rows)]]
+        product, time_s = row[inside], history.time_s[known][inside]
+        ranked = rankers.rank(purpose, product, time_s, product[kind == ORDER], out[out >= 0], limit)
+        because = np.where(ranked.because >= 0, index[ranked.because], -1).astype(np.int32)
+        size = len(ranked.row)
+        return Candidates(
+            _KIND_OF[purpose], index[ranked.row], ranked.score, because, np.zeros(size, np.int64), np.zeros(size)
+        )
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
@@ -281,6 +307,13 @@ class _HeldWork:
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.held = capacity, hold(new_work(capacity))
+
+
+def _recent_seeds(history: History) -> Seeds:
+    """The newest different products of a history."""
+    recent, back = np.unique(history.products[::-1], return_index=True)
+    newest = np.argsort(back, kind="stable")[:SEEDS_MAX]
+    return Seeds(recent[newest], _RECENCY[: len(newest)])
 
 
 def _room(limit: int) -> Out:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, History, Purpose
-from recommender.evaluation.files.tokens import UNKNOWN
+from recommender.validation import Validation
+
+UNKNOWN = -1
 
 
 class Ragged(NamedTuple):
@@ -127,3 +129,12 @@ class Asking:
             Ragged(targets, np.array(self._targets, np.int32)),
             Ragged(excluded, np.array(self._excluded, np.int32)),
         )
+
+
+def questions_of(validation: Validation) -> Questions:
+    """Labels as questions."""
+    asking = Asking(validation.purpose)
+    for history, targets, excluded in zip(validation.histories, validation.targets, validation.excluded, strict=True):
+        rows = zip(history.products.tolist(), history.time_s.tolist(), history.kind.tolist(), strict=True)
+        asking.add(rows, targets.tolist(), excluded.tolist())
+    return asking.questions()

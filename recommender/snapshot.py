@@ -74,6 +74,11 @@ class Snapshot:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    def part(self, name: str) -> dict[str, Array]:
+        """The arrays whose names begin so, by the rest of their names."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): array for key, array in self._arrays.items() if key.startswith(prefix)}
+
     @property
     def bytes(self) -> int:
         """The size of all arrays."""

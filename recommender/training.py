@@ -16,6 +16,8 @@ from ingest.vocabulary.ids import SnapshotId
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions, interactions_of
 from recommender.models import bought_together, popularity, similar
+from recommender.models.neighbours import Neighbours
+from recommender.ranker.training import fit_rankers
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
 from recommender.validation import Validation
 
@@ -79,7 +81,7 @@ def fit(
     Args:
         validation: labels that come with the data; None lets the training cut its own from the interactions.
     """
-    arrays = _fit(interactions, configuration, _Watch({}, progress))
+    arrays = _fit(interactions, configuration, _Watch({}, progress), validation)
     for array in arrays.values():
         array.flags.writeable = False
     return Snapshot(snapshot_id_of(arrays), arrays)
@@ -90,11 +92,20 @@ def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration)
     return fit(interactions_of(events), configuration)
 
 
-def _fit(interactions: Interactions, configuration: TrainingConfiguration, watch: _Watch) -> Arrays:
+def _fit(
+    interactions: Interactions,
+    configuration: TrainingConfiguration,
+    watch: _Watch,
+    validation: Validation | None = None,
+) -> Arrays:
     arrays: Arrays = {}
     for name, share, fit in _steps(interactions, configuration):
         with watch.step(name, share):
             arrays |= {f"{name}.{part}": array for part, array in fit().items()}
+    with watch.step("ranking", 0.4):
+        text = Neighbours(*(arrays[f"similar.similar_{part}"] for part in Neighbours._fields))
+        rankers = fit_rankers(interactions, text, configuration, validation)
+        arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
     return arrays | _described(interactions, configuration)
 
 
@@ -103,9 +114,9 @@ def _steps(
 ) -> tuple[tuple[str, float, Callable[[], Any]], ...]:
     threads = configuration.threads
     return (
-        ("popularity", 0.3, lambda: popularity.fit(interactions, configuration.popularity)),
-        ("bought_together", 0.4, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
-        ("similar", 0.6, lambda: similar.fit(interactions, configuration.similar, threads)),
+        ("popularity", 0.1, lambda: popularity.fit(interactions, configuration.popularity)),
+        ("bought_together", 0.2, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
+        ("similar", 0.3, lambda: similar.fit(interactions, configuration.similar, threads)),
     )
 
 

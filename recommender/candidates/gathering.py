@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import FloatVector
 from recommender.candidates.stores import FEATURES, new_scratch
-from recommender.questions import Questions, Ragged
 from recommender.interactions import ORDER
 from recommender.kernels.gathering import Stores, gather_all
+from recommender.questions import Questions, Ragged
 
 
 class Gathered(NamedTuple):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ingest.vocabulary.ranking import IntVector
 from recommender.candidates.plan import Plan
-from recommender.histories import Histories, Postings, baskets_of, histories_of, postings_of
+from recommender.histories import Histories, Postings, baskets_of, distinct, histories_of, postings_of
 from recommender.interactions import Interactions
 from recommender.models.cosine import nearest
 from recommender.models.ease import ease
-from recommender.models.steps import Neighbours, steps, walk
+from recommender.models.neighbours import Neighbours, nothing
+from recommender.models.steps import steps, walk
 
 BASKET_MIN = 2  # products of an order that says something about pairs
 
@@ -26,6 +25,7 @@ class Material(NamedTuple):
     orders: Histories
     visit_postings: Postings
     people_postings: Postings
+    baskets_of_people: Histories
 
     def units(self, plan: Plan) -> tuple[Histories, Postings]:
         """The histories steps are counted in."""
@@ -36,13 +36,14 @@ def material_of(interactions: Interactions, visit_gap_s: int) -> Material:
     """Visits, people and orders. Cost: a few sorts of the interactions."""
     visits, people = histories_of(interactions, visit_gap_s), histories_of(interactions, None)
     return Material(
-        interactions, visits, people, baskets_of(interactions), postings_of(visits), postings_of(people)
+        interactions,
+        visits,
+        people,
+        baskets_of(interactions),
+        postings_of(visits),
+        postings_of(people),
+        distinct(people),
     )
-
-
-def nothing(products: int) -> Neighbours:
-    """Lists without neighbours."""
-    return Neighbours(np.zeros(products + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 def fit_list(
@@ -57,22 +58,28 @@ def fit_list(
     if name in ("next", "near", "close"):
         return steps(*material.units(plan), getattr(plan, name), threads, wanted)
     if name == "alike":
-        people = material.people
-        return nearest(people.start, people.product, None, products, plan.alike, plan.alike_kept, threads, wanted)
+        people = material.baskets_of_people
+        return nearest(people.start, people.product, None, products, plan.alike, plan.alike_kept, threads)
     if name == "baskets":
         orders = material.orders
-        return nearest(orders.start, orders.product, None, products, plan.baskets, plan.baskets_kept, threads, wanted)
+        return nearest(orders.start, orders.product, None, products, plan.baskets, plan.baskets_kept, threads)
     assert name == "ease"
     if products > plan.ease_products_max or not products:
         return nothing(products)
-    source = material.orders if len(material.orders.product) > len(material.orders) * BASKET_MIN else material.people
+    source = (
+        material.orders
+        if len(material.orders.product) > len(material.orders) * BASKET_MIN
+        else material.baskets_of_people
+    )
     return ease(source, plan.ease, plan.ease_kept)
 
 
 def fit_lists(material: Material, plan: Plan, text: Neighbours | None, threads: int) -> dict[str, Neighbours]:
     """All lists by name."""
     products = len(material.interactions.products)
-    fitted = {name: fit_list(name, material, plan, threads) for name in ("next", "near", "close", "alike", "baskets", "ease")}
+    fitted = {
+        name: fit_list(name, material, plan, threads) for name in ("next", "near", "close", "alike", "baskets", "ease")
+    }
     fitted["walk"] = walk(fitted["near"], fitted["near"], plan.walk_width, plan.walk_kept, threads)
     fitted["text"] = nothing(products) if text is None else text
     return fitted

@@ -10,7 +10,8 @@ from recommender.models.steps import StepsConfiguration
 LISTS = ("next", "near", "close", "walk", "alike", "baskets", "ease", "text")
 """The lists of neighbours, in the order of their features."""
 HISTORIES = len(LISTS)  # the component behind the lists: what is in histories like this one
-COMPONENTS = HISTORIES + 1
+COMPONENT_NAMES = (*LISTS, "histories")
+COMPONENTS = len(COMPONENT_NAMES)
 LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
 

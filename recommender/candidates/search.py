@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,11 +10,12 @@ import numpy as np
 
 from ingest.vocabulary.ranking import IntVector, Purpose
 from recommender.candidates.gathering import gather_questions, reciprocal_ranks
-from recommender.candidates.lists import Material, fit_list, nothing
-from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Plan
+from recommender.candidates.lists import Material, fit_list
+from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
 from recommender.candidates.stores import shared_arrays, stores_of
+from recommender.models.neighbours import Neighbours, nothing
+from recommender.models.steps import walk
 from recommender.questions import Questions
-from recommender.models.steps import Neighbours, walk
 
 TRIAL_QUESTIONS_MAX = 1_500
 DEPTH = 20  # ranks that count
@@ -74,8 +75,12 @@ class Search:
             self._steps(name, [{"spread": value} for value in (0.0, 0.25)])
             self._steps(name, [{"recency": 0.3}])
         self._steps("close", [{"half_life_s": value} for value in (600, 7_200, _DAY_S, 7 * _DAY_S)])
-        self._choose("alike", "", [{"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5))])
-        self._choose("baskets", "", [{"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0))])
+        self._choose(
+            "alike", "", [{"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5))]
+        )
+        self._choose(
+            "baskets", "", [{"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0))]
+        )
         self._choose("ease", "", [{"ease": value} for value in (60.0, 1000.0)])
         self._sessions([{"entry_decay": value} for value in (0.6, 0.95)])
         self._sessions([{"recency": value} for value in (0.1, 1.0)])
@@ -113,7 +118,7 @@ class Search:
         lists = self._lists(purpose, self.plan)
         asking, worth = list(self.plan.asking_for(purpose)), []
         for component in range(COMPONENTS):
-            name = (*LISTS, "histories")[component]
+            name = COMPONENT_NAMES[component]
             if component < HISTORIES and not len(lists[name].row):
                 worth.append(0.0)
                 continue

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, Purpose
-from recommender.questions import Asking, Questions
-from recommender.histories import Histories
 from recommender.interactions import ORDER, Interactions, Orders
+from recommender.questions import Asking, Questions
 
 QUESTIONS_MAX = 8_000  # of a purpose; more changes the weights by less than their error
 SHARE = 0.1  # of visits and orders, the newest

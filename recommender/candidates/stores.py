@@ -13,7 +13,8 @@ from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Plan
 from recommender.histories import newest, postings_of
 from recommender.kernels.gathering import EXTRA, PER_COMPONENT, Scratch, Stores
-from recommender.models.steps import Neighbours, half_life_table, powers
+from recommender.models.neighbours import Neighbours
+from recommender.models.steps import half_life_table, powers
 
 HISTORY_MAX = 50  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA

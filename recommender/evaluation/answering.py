@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import Candidates, FloatVector, History, IntVector, ProductIndex, Purpose
-from recommender.questions import Questions
 from recommender.live import LiveModels
+from recommender.questions import Questions
 from recommender.snapshot import Snapshot
 from recommender.tail import Tail
 

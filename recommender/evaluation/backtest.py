@@ -19,9 +19,9 @@ from ingest.vocabulary.events import Event
 from recommender.evaluation.answering import Progress
 from recommender.evaluation.files.tokens import Rows
 from recommender.evaluation.protocols.task import Part, Task
-from recommender.questions import Asking, Questions
 from recommender.evaluation.run import Report, Settings, evaluate
 from recommender.interactions import ORDER, VIEW, Interactions, interactions_of
+from recommender.questions import Asking, Questions
 
 HORIZON_DAYS_MAX = 28  # asked for after each cut, unless told otherwise
 HISTORY_MAX = 500  # the newest of a person's interactions; models look at fewer

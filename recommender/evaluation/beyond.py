@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import CountVector
 from recommender.evaluation.answering import is_among
 from recommender.evaluation.metrics import Judged, judge
-from recommender.questions import Questions
 from recommender.interactions import Interactions
+from recommender.questions import Questions
 
 NEW_SHARE = 0.1  # products first seen in the newest tenth of the interactions are new
 LENGTHS = (0, 1, 2, 3, 6, 11, 21, 51)  # where each class of history lengths begins

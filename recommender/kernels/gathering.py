@@ -137,7 +137,9 @@ def distinct_of(product: Array, scratch: Scratch) -> int:
 
 
 @row_kernel
-def add_lists(product: Array, time_s: Array, now_s: int, count: int, stores: Stores, scratch: Scratch, found: int) -> int:
+def add_lists(
+    product: Array, time_s: Array, now_s: int, count: int, stores: Stores, scratch: Scratch, found: int
+) -> int:
     """Add up the lists of the history's products."""
     lists = len(stores.list_start)
     length = len(product)

@@ -96,5 +96,3 @@ def float_of(_typing: Any, bits: Any) -> Any:
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.gep(array.data, [arguments[1]])
-
-

@@ -13,7 +13,7 @@ cosine this is with weights and a damping of large groups added.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from recommender.kernels.neighbours import (
     weigh_rows,
 )
 from recommender.kernels.vectors import LANES
+from recommender.models.neighbours import Neighbours
 
 ROWS_AT_ONCE = 1024  # rows a thread does before it takes the next ones
 KEPT_MAX = 10_000  # partners of a product; a row's buffer is twice that
@@ -42,14 +43,6 @@ _SQUARED_ROOTS = 3  # 2^3 eighths
 _NAME_MAX = 2**32 - 1
 
 Floats = NDArray[np.float32]
-
-
-class Neighbours(NamedTuple):
-    """Partners of each product as CSR: start (products + 1,), row and score (neighbours,), best first."""
-
-    start: CountVector
-    row: IntVector
-    score: Floats
 
 
 def nearest(

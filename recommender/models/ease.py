@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from recommender.histories import Histories
-from recommender.models.steps import Neighbours
+from recommender.models.neighbours import Neighbours
 
 
 def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) -> Neighbours:

@@ -7,29 +7,22 @@ algorithms" (UMUAI 2018); two steps at random, Christoffel et al., "Blockbusters
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import CountVector, IntVector
+from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories, Postings
 from recommender.kernels.sequences import sum_steps, walk_twice
+from recommender.models.neighbours import Neighbours
 
 ROWS_AT_ONCE = 2048
 AGES_PER_HALF_LIFE = 8
 _HALF_LIVES = 6  # older than that weighs nothing
 
 Array = NDArray[Any]
-
-
-class Neighbours(NamedTuple):
-    """Lists of neighbours: start (rows + 1,), row, score (neighbours,) float32, best first."""
-
-    start: CountVector
-    row: IntVector
-    score: NDArray[np.float32]
 
 
 class StepsConfiguration(msgspec.Struct, frozen=True):
@@ -92,7 +85,13 @@ def steps(
     share = np.linspace(configuration.recency, 1.0, len(histories) or 1).astype(np.float32)
     columns = (histories.start, histories.product, histories.unit, histories.time_s, postings.start, postings.entry)
     weights = (forward, forward * np.float32(configuration.back), ages, age_step_s, share, spread, spread)
-    return lists_of(products, lambda rows, work, out: sum_steps(rows, *columns, *weights, *work, *out), configuration.kept, threads, wanted)
+    return lists_of(
+        products,
+        lambda rows, work, out: sum_steps(rows, *columns, *weights, *work, *out),
+        configuration.kept,
+        threads,
+        wanted,
+    )
 
 
 def walk(

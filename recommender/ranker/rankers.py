@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
-from recommender.candidates.plan import COMPONENTS, LEARNED, Plan
+from recommender.candidates.plan import LEARNED, Plan
 from recommender.candidates.stores import FEATURES, new_scratch, stores_of
 from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear

@@ -17,7 +17,7 @@ from recommender.candidates.slices import Slice, cut
 from recommender.candidates.stores import shared_arrays
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions
-from recommender.models.steps import Neighbours
+from recommender.models.neighbours import Neighbours
 from recommender.questions import Questions, questions_of
 from recommender.ranker.compare import Comparison
 from recommender.ranker.fitting import Learned, learn
@@ -71,7 +71,7 @@ def fit_rankers(
     shared = shared_arrays(fit_lists(material, plan, text, threads), material, plan)
     learned: dict[Purpose, Learned] = {}
     for purpose, questions in asked.items():
-        learned[purpose] = learn(shared, plan, purpose, questions, threads)
+        learned[purpose] = learn(shared, plan, purpose, questions, threads, configuration.model)
         plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: learned[purpose].blend})
     progress("counting", 0.8)
     if held.rest is not interactions:

@@ -69,7 +69,9 @@ def generated(size: Size, seed: int) -> tuple[Any, Any]:
     start = np.concatenate(([0], np.cumsum(np.bincount(customer, minlength=size.customers)))).astype(np.int64)
     shape = (size.customers, size.products)
     weights = random.integers(1, WEIGHT_MAX + 1, len(product)).astype(np.float64)
-    return tuple(sparse.csr_matrix((values, product, start), shape=shape) for values in (np.ones(len(product)), weights))
+    return tuple(
+        sparse.csr_matrix((values, product, start), shape=shape) for values in (np.ones(len(product)), weights)
+    )
 
 
 def ours(matrix: Any, threads: int, *, counts: bool) -> Neighbours:

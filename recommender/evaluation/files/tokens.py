@@ -11,8 +11,7 @@ import numpy as np
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import IntVector
 from recommender.evaluation.files.text import unusable
-
-UNKNOWN = -1
+from recommender.questions import UNKNOWN
 
 
 class Numbering:

@@ -7,8 +7,8 @@ import numpy as np
 from recommender.evaluation.files.lines import read_lines, read_sequences
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, orders_of, require
-from recommender.questions import Asking
 from recommender.interactions import CART
+from recommender.questions import Asking
 
 GAP_S = 60  # between orders
 

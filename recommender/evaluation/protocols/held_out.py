@@ -9,10 +9,10 @@ import numpy as np
 
 from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.files.tables import Table
-from recommender.evaluation.files.tokens import UNKNOWN, Numbering, Rows
+from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import NO_ORDER, Files, Part, Task, require
-from recommender.questions import Asking
 from recommender.interactions import CART, ORDER, VIEW, Interactions
+from recommender.questions import UNKNOWN, Asking
 
 KINDS = {b"view": VIEW, b"addtocart": CART, b"transaction": ORDER}
 

@@ -7,10 +7,10 @@ import numpy as np
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import History, IntVector
 from recommender.evaluation.files.lines import read_users
-from recommender.evaluation.files.tokens import UNKNOWN, Numbering, Rows
+from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, browsing_of, require
-from recommender.questions import Asking
 from recommender.interactions import VIEW
+from recommender.questions import UNKNOWN, Asking
 from recommender.validation import Validation
 
 LABELS_MAX = 100_000  # people whose last item but one teaches the ranker

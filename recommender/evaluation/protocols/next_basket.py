@@ -10,8 +10,8 @@ from ingest.vocabulary.clock import DAY_S
 from recommender.evaluation.files.tables import Baskets, read_baskets, read_wanted, tokens
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, orders_of, require
-from recommender.questions import Asking
 from recommender.interactions import ORDER
+from recommender.questions import Asking
 
 
 def read(files: Files) -> Task:

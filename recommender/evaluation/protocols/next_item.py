@@ -7,8 +7,8 @@ import numpy as np
 from recommender.evaluation.files.lines import read_questions, read_sequences
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, browsing_of
-from recommender.questions import Asking
 from recommender.interactions import VIEW
+from recommender.questions import Asking
 
 GAP_S = 3600  # between sessions
 

@@ -11,8 +11,8 @@ from ingest.vocabulary.ranking import Purpose
 from recommender.evaluation.files.tables import Table
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, orders_of, require
-from recommender.questions import Asking, Questions
 from recommender.interactions import VIEW, Interactions
+from recommender.questions import Asking, Questions
 
 METRICS = ("precision", "recall", "ndcg")
 PURPOSES: tuple[tuple[Purpose, int], ...] = (("bought_together", 0), ("similar", 1))  # and the column with the truth

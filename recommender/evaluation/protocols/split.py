@@ -9,8 +9,8 @@ import numpy as np
 from recommender.evaluation.files.lines import read_users
 from recommender.evaluation.files.tokens import Numbering, Rows
 from recommender.evaluation.protocols.task import Files, Part, Task, browsing_of, require
-from recommender.questions import Asking
 from recommender.interactions import VIEW
+from recommender.questions import Asking
 
 
 def read(files: Files) -> Task:

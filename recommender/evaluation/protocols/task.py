@@ -13,8 +13,8 @@ from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import CountVector, IntVector
 from recommender.evaluation.files.columns import Columns, interactions_of_columns
 from recommender.evaluation.files.tokens import Numbering
-from recommender.questions import Questions
 from recommender.interactions import ORDER, Interactions
+from recommender.questions import Questions
 from recommender.validation import Validation
 
 NO_ORDER = -1

@@ -11,8 +11,8 @@ import pytest
 from recommender.evaluation.beyond import beyond, gini
 from recommender.evaluation.bootstrap import RESAMPLES, differences, intervals
 from recommender.evaluation.metrics import METRICS, judge
-from recommender.questions import Asking
 from recommender.interactions import VIEW
+from recommender.questions import Asking
 from tests.support.questions import ragged, task_of
 
 LISTS = np.array([[4, 2, 7, 1], [3, 5, -1, -1], [-1, -1, -1, -1], [9, 8, 6, 5]], np.int32)
