@@ -15,6 +15,7 @@ from ingest.vocabulary.ranking import ProductIndex, Seeds
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import ORDER, VIEW
 from recommender.live import LiveModels
+from recommender.models.cosine import nearest
 from recommender.segments import CANCELLATION, Entry
 from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
@@ -52,6 +53,17 @@ def compile_all() -> None:
         live.popular(None, 10)
         live.trending(10)
         del live, tail, snapshot
+    compile_neighbours()
+
+
+def compile_neighbours() -> None:
+    """The item-item build with each of its counters, of one, two and four bytes, and with weights."""
+    groups = 2**16
+    start = np.arange(groups + 1, dtype=np.int64) * 2
+    product = np.tile(np.array([0, 1], np.int32), groups)
+    for count in (1, 2**8, groups):
+        nearest(start[: count + 1], product[: 2 * count], None, 2, (0.5, 0.5, 0.0), 1)
+    nearest(start, product, np.ones(2 * groups, np.float32), 2, (0.5, 0.5, 0.0), 1)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import similaripy
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, bm25_weight
 from numpy.typing import NDArray
 
+from recommender.kernels.__main__ import compile_neighbours
 from recommender.kernels.arrays import Frozen, Lists, hold, new_out, new_work
 from recommender.kernels.ranking import rank_lists
 from recommender.models.cosine import Neighbours, nearest
@@ -69,7 +70,9 @@ def generated(size: Size, seed: int) -> tuple[Any, Any]:
     start = np.concatenate(([0], np.cumsum(np.bincount(customer, minlength=size.customers)))).astype(np.int64)
     shape = (size.customers, size.products)
     weights = random.integers(1, WEIGHT_MAX + 1, len(product)).astype(np.float64)
-    return tuple(sparse.csr_matrix((values, product, start), shape=shape) for values in (np.ones(len(product)), weights))
+    return tuple(
+        sparse.csr_matrix((values, product, start), shape=shape) for values in (np.ones(len(product)), weights)
+    )
 
 
 def ours(matrix: Any, threads: int, *, counts: bool) -> Neighbours:
@@ -112,9 +115,7 @@ def rows(size: Size, runs: int, seed: int) -> list[Row]:
         "cosine, weights": ("implicit cosine, weights",),
         "BM25": ("implicit BM25",),
     }
-    small, small_weights = generated(Size(500, 200, 3_000), seed)
-    for matrix, plain in ((small, True), (small_weights, False)):
-        ours(matrix, 1, counts=plain)  # compiles
+    compile_neighbours()
     shown = f"{size.shown}, {counts.nnz:,} interactions, {KEPT} partners"
     multiplied = float((np.diff(counts.indptr).astype(np.float64) ** 2).sum())
     found = [Row("multiply-adds of the build", "million", [multiplied / 1e6], shown)]
