@@ -77,8 +77,8 @@ def nearest(
     Returns:
         Partners by score, equal scores by row. Products without partners have none, none is its own partner, and a
         product has fewer than `kept` if fewer share a group with it. Scores are float32, (sum · d_j^-b) · d_i^-a
-        rounded after each multiplication. Without weights and with c = 0 sums are exact; else they are float32, added in
-        ascending order of groups, so off by at most 2^-24 of themselves for each group in common.
+        rounded after each multiplication. Without weights and with c = 0 sums are exact; else they are float32, added
+        in ascending order of groups, so off by at most 2^-24 of themselves for each group in common.
 
     Raises:
         ConfigurationError: an argument is not what is said here.
