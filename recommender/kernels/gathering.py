@@ -183,11 +183,14 @@ def add_histories(
             if other == last:
                 continue  # twice in one history: the newest counts
             last = other
+            alike = np.float32(weight * stores.recency[other])
+            if alike <= 0:
+                continue
             if nearness[other] == 0:
                 near[seen] = other
                 seen += 1
                 matched[other] = entry
-            nearness[other] += weight * stores.recency[other]
+            nearness[other] += alike
     used = keep_largest(nearness, near, seen, neighbours)
     for at in range(used):
         other = near[at]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
@@ -71,22 +72,24 @@ def sum_steps(
             last = min(start[history + 1], entry + 1 + window)
             for other in range(entry + 1, last):
                 there = product[other]
-                if there != here:
+                age = age_weight(ages, time_s[other] - time_s[entry], age_step_s)
+                value = np.float32(weight * steps[other - entry - 1] * age)
+                if there != here and value > 0:
                     if total[there] == 0:
                         touched[found] = there
                         found += 1
-                    age = age_weight(ages, time_s[other] - time_s[entry], age_step_s)
-                    total[there] += weight * steps[other - entry - 1] * age
+                    total[there] += value
             if back[0] > 0:
                 first = max(start[history], entry - window)
                 for other in range(entry - 1, first - 1, -1):
                     there = product[other]
-                    if there != here:
+                    age = age_weight(ages, time_s[entry] - time_s[other], age_step_s)
+                    value = np.float32(weight * back[entry - other - 1] * age)
+                    if there != here and value > 0:
                         if total[there] == 0:
                             touched[found] = there
                             found += 1
-                        age = age_weight(ages, time_s[entry] - time_s[other], age_step_s)
-                        total[there] += weight * back[entry - other - 1] * age
+                        total[there] += value
         kept_now = 0
         for which in range(found):
             there = touched[which]
@@ -136,11 +139,12 @@ def walk_twice(
             share = first_score[near] / out / onward
             for far in range(from_, to):
                 there = second_row[far]
-                if there != here:
+                value = np.float32(share * second_score[far])
+                if there != here and value > 0:
                     if total[there] == 0:
                         touched[found] = there
                         found += 1
-                    total[there] += share * second_score[far]
+                    total[there] += value
         kept_now = 0
         for which in range(found):
             there = touched[which]

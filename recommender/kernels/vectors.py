@@ -1,20 +1,26 @@
-"""What numba has no words for: prefetching, comparing 64 counters at once, the bits of a float. Plain LLVM, any processor.
+"""What numba has no words for: prefetching, comparing 64 counters at once, the bits of a float. Any processor has them.
 
 numba's own vectoriser unrolls short loops into scalar code before it looks at them; `above` says vector outright.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
 LANES = 64  # counters that `above` compares at once
 
 _BYTE, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _READ, _KEEP, _DATA = (ir.Constant(_INT32, value) for value in (0, 3, 1))
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Something kernels call with one argument less: the first is numba's typing."""
+    return cast(Callable[..., Any], numba_intrinsic(function))
 
 
 @intrinsic
@@ -24,7 +30,8 @@ def prefetch(_typing: Any, array: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = builder.bitcast(_address(context, builder, signature, arguments), _BYTE.as_pointer())
         function = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT32, _INT32, _INT32])
-        called = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        name = "llvm.prefetch.p0"
+        called = cgutils.get_or_insert_function(builder.module, function, name)  # type: ignore[no-untyped-call]
         builder.call(called, [pointer, _READ, _KEEP, _DATA])
         return context.get_dummy_value()
 

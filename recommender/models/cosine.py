@@ -1,19 +1,24 @@
-"""The best partners of every product under a generalised cosine, from customers, visits or orders as groups of products.
+"""The best partners of every product under a generalised cosine, from groups of products: customers, visits, orders.
 
     w(i, j) = d_i^-a · Σ_u d_u^-c · x_ui · x_uj · d_j^-b        j ≠ i, w > 0
 
-x_ui is the weight of product i in group u, 1 without weights; d_i = Σ_u x_ui² and d_u = Σ_i x_ui², which without weights
-are the number of groups of a product and the number of products of a group. The cosine is (½, ½, 0). BM25 and other
+x_ui is the weight of product i in group u, 1 without weights; d_i = Σ_u x_ui² and d_u = Σ_i x_ui², which are then the
+number of groups of a product and the number of products of a group. The cosine is (½, ½, 0). BM25 and other
 weightings come in as weights, with exponents (0, 0, 0).
 
-Source: Aiolli, "Efficient top-n recommendation for very large scale binary rated datasets" (RecSys 2013), whose asymmetric
-cosine this is with weights and a damping of large groups added.
+Source: Aiolli, "Efficient top-n recommendation for very large scale binary rated datasets" (RecSys 2013), whose
+asymmetric cosine this is with weights and a damping of large groups added.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+<<<<<<< HEAD
 from typing import Any
+=======
+from itertools import pairwise
+from typing import Any, NamedTuple
+>>>>>>> help-k
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +65,7 @@ def nearest(
     Args:
         groups_start: (groups + 1,) into groups_product: (interactions,) product rows, distinct within a group, the
             newest last if `limit` is given.
-        weight: (interactions,) from 0 to WEIGHT_MAX, or None for counts, which are four times as fast to scan.
+        weight: (interactions,) from 0 to WEIGHT_MAX, or None for counts, which take half the time.
         exponents: (a, b, c), eighths from 0 to 1.
         limit: count only the last so many products of a group. Large groups cost the square of their size: for a
             log-normal shop of 25 interactions a customer, 100 save a third of the multiply-adds and 5 % of the
@@ -68,16 +73,17 @@ def nearest(
 
     Returns:
         Partners by score, equal scores by row. Products without partners have none, none is its own partner, and a
-        product has fewer than `kept` if fewer share a group with it. Scores are float32, (sum · d_j^-b) · d_i^-a rounded
-        after each multiplication. Without weights and with c = 0 sums are exact; else they are float32, added in
-        ascending order of groups, so off by at most 2^-24 of themselves for each group in common.
+        product has fewer than `kept` if fewer share a group with it. Scores are float32, (sum · d_j^-b) · d_i^-a
+        rounded after each multiplication. Without weights and with c = 0 sums are exact; else they are float32, added
+        in ascending order of groups, so off by at most 2^-24 of themselves for each group in common.
 
     Raises:
         ConfigurationError: an argument is not what is said here.
 
-    Cost: the sum of squared group sizes in multiply-adds, and a pass over the catalogue for each product. Memory, at
-        most: 20 bytes an interaction (weighted: 28), 16 a neighbour, 48 a product, and 1 to 4 bytes a product and
-        thread. Several threads do different rows.
+    Cost: the sum of squared group sizes in multiply-adds, and a pass over the catalogue for each product. Memory beside
+        the arguments (which are copied if they are of other types): 12 bytes an interaction, 24 with weights and 20
+        more for a moment with a limit; 25 a neighbour, of which 8 stay; 60 a product; and for each thread 1 to 4 a
+        product. Threads do different rows.
     """
     start, product = np.ascontiguousarray(groups_start, np.int64), np.ascontiguousarray(groups_product, np.int32)
     weights = None if weight is None else np.ascontiguousarray(weight, np.float32)
@@ -193,8 +199,8 @@ def _ranked(
 
     def block(rows: tuple[int, int]) -> None:
         first, last = rows
-        kind = np.dtype(np.float32) if weighed else np.min_scalar_type(int(counts[first]))
-        ceiling = np.float32(np.finfo(np.float32).max if weighed else np.iinfo(kind).max)
+        kind: Any = np.float32 if weighed else np.min_scalar_type(int(counts[first]))
+        ceiling = np.float32(np.finfo(kind).max if weighed else np.iinfo(kind).max)
         sums = np.zeros(len(factors.partner), kind)
         (weigh_rows if weighed else count_rows)(first, last, visits, factors, sums, ceiling, keys)
 
@@ -203,15 +209,15 @@ def _ranked(
     bounds |= {int(np.searchsorted(-counts, -most)) for most in (np.iinfo(np.uint16).max, np.iinfo(np.uint8).max)}
     ends = sorted(bounds)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(block, zip(ends[:-1], ends[1:], strict=True)))
+        list(pool.map(block, pairwise(ends)))
     return keys
 
 
 def _as_lists(keys: NDArray[np.uint64]) -> Neighbours:
     held = keys != 0
-    best = keys[held]
-    row = (_NAME_MAX - (best & np.uint64(_NAME_MAX)).astype(np.int64)).astype(np.int32)
-    return Neighbours(_starts(held.sum(axis=1)), row, (best >> np.uint64(32)).astype(np.uint32).view(np.float32))
+    halves = keys[held].astype("<u8", copy=False).view("<u4")  # a name, and the bits of a score
+    row = (np.uint32(_NAME_MAX) - halves[0::2]).astype(np.int32)
+    return Neighbours(_starts(held.sum(axis=1)), row, halves[1::2].copy().view(np.float32))
 
 
 def _starts(sizes: NDArray[Any]) -> CountVector:

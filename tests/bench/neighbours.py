@@ -17,6 +17,7 @@ import similaripy
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, bm25_weight
 from numpy.typing import NDArray
 
+from recommender.kernels.__main__ import compile_neighbours
 from recommender.kernels.arrays import Frozen, Lists, hold, new_out, new_work
 from recommender.kernels.ranking import rank_lists
 from recommender.models.cosine import Neighbours, nearest
@@ -114,9 +115,7 @@ def rows(size: Size, runs: int, seed: int) -> list[Row]:
         "cosine, weights": ("implicit cosine, weights",),
         "BM25": ("implicit BM25",),
     }
-    small, small_weights = generated(Size(500, 200, 3_000), seed)
-    for matrix, plain in ((small, True), (small_weights, False)):
-        ours(matrix, 1, counts=plain)  # compiles
+    compile_neighbours()
     shown = f"{size.shown}, {counts.nnz:,} interactions, {KEPT} partners"
     multiplied = float((np.diff(counts.indptr).astype(np.float64) ** 2).sum())
     found = [Row("multiply-adds of the build", "million", [multiplied / 1e6], shown)]
