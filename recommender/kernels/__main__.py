@@ -17,15 +17,12 @@ from recommender.interactions import ORDER, VIEW
 from recommender.kernels.choice import score_linear
 from recommender.kernels.trees import score_trees
 from recommender.live import LiveModels
-<<<<<<< HEAD
+from recommender.models.cosine import nearest
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import ComparisonConfiguration, compare
 from recommender.ranker.configuration import LogitConfiguration
 from recommender.ranker.flattening import flatten
 from recommender.ranker.logit import fit_logit
-=======
-from recommender.models.cosine import nearest
->>>>>>> help-k
 from recommender.segments import CANCELLATION, Entry
 from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
@@ -64,8 +61,8 @@ def compile_all() -> None:
         live.popular(None, 10)
         live.trending(10)
         del live, tail, snapshot
-<<<<<<< HEAD
     compile_ranker()
+    compile_neighbours()
 
 
 def compile_ranker() -> None:
@@ -73,8 +70,6 @@ def compile_ranker() -> None:
     score_linear(_CHOICES.features, fit_logit(_CHOICES, LogitConfiguration()).weights, scores := np.empty(2))
     score_trees(_CHOICES.features, scores, flatten("end of trees"))
     compare(_CHOICES, {"logit": scores}, ComparisonConfiguration())
-=======
-    compile_neighbours()
 
 
 def compile_neighbours() -> None:
@@ -85,7 +80,6 @@ def compile_neighbours() -> None:
     for count in (1, 2**8, groups):
         nearest(start[: count + 1], product[: 2 * count], None, 2, (0.5, 0.5, 0.0), 1)
     nearest(start, product, np.ones(2 * groups, np.float32), 2, (0.5, 0.5, 0.0), 1)
->>>>>>> help-k
 
 
 def main() -> None:

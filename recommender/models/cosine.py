@@ -13,12 +13,9 @@ asymmetric cosine this is with weights and a damping of large groups added.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-<<<<<<< HEAD
-from typing import Any
-=======
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
->>>>>>> help-k
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
