@@ -8,8 +8,9 @@ import multiprocessing.util
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from serving.distributed import Addresses
     from serving.migration import Migration
+    from serving.opening import Application
 
 
 FOLDER_VARIABLE = "DANGOL_DATA"
@@ -96,12 +98,17 @@ def open_migration(old: Path, folder: Path, configuration_path: Path | None) -> 
 
 def _engine(folder: Path, configuration: Configuration) -> Engine:
     projections, clock = (CatalogueProjection(), ProfileProjection(), TailProjection()), SystemClock()
-    if configuration.distributed is None:
-        return Engine(folder, configuration, clock, projections, embedded_backend(folder, projections, clock))
-    from serving.distributed import distributed_backend
+    with contextlib.ExitStack() as undone:
+        if configuration.distributed is None:
+            backend = embedded_backend(folder, projections, clock)
+        else:
+            from serving.distributed import distributed_backend
 
-    addresses = _addresses(configuration.distributed)
-    return Engine(folder, configuration, clock, projections, distributed_backend(folder, addresses, projections, clock))
+            backend = distributed_backend(folder, _addresses(configuration.distributed), projections, clock)
+        undone.callback(backend.close)
+        engine = Engine(folder, configuration, clock, projections, backend)
+        undone.pop_all()
+    return engine
 
 
 def _addresses(distributed: Distributed) -> Addresses:
@@ -143,21 +150,33 @@ def tell_workers(folder: Path, configuration_path: Path | None, role: Role) -> N
         os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
 
 
-def served_application() -> Flask:
-    """The application of a server's worker process, with its background threads."""
-    from serving.app import create_app
-    from serving.background import Worker
+def served_application() -> Application:
+    """The application of a server's worker process, with its background threads; one that waits for what is away."""
+    from serving.opening import Opening, answers_meanwhile
 
     _die_with_the_parent()
     folder = Path(os.environ[FOLDER_VARIABLE])
     written = os.environ.get(CONFIGURATION_VARIABLE)
     path = Path(written) if written else folder / CONFIGURATION_FILE
-    engine = _engine(folder, load_configuration(path, required=written is not None))
-    arguments = ["--data", str(folder), *(["--config", written] if written else [])]
+    configuration = load_configuration(path, required=written is not None)
     role = cast(Role, os.environ.get(ROLE_VARIABLE, "all"))
-    worker = Worker(engine, role, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
+    arguments = ["--data", str(folder), *(["--config", written] if written else [])]
+    meanwhile = partial(answers_meanwhile, folder, configuration, role, SystemClock())
+    return Opening(partial(_opened_application, folder, configuration, role, arguments), meanwhile).soon()
+
+
+def _opened_application(folder: Path, configuration: Configuration, role: Role, arguments: Sequence[str]) -> Flask:
+    from serving.app import create_app
+    from serving.background import Worker
+
+    with contextlib.ExitStack() as undone:
+        engine = _engine(folder, configuration)
+        undone.callback(engine.close)
+        worker = Worker(engine, role, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
+        application = create_app(engine, role)
+        undone.pop_all()
     multiprocessing.util.Finalize(None, worker.close, exitpriority=100)
-    return create_app(engine, role)
+    return application
 
 
 def _die_with_the_parent() -> None:
