@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka import NotToBeHad
+from tests.support.server_process import NotToBeHad
 from tests.support.service import CATEGORIES, copy_of, dangol, import_example
 from tests.support.services import service_address
 from tests.support.small_shop import make_small_shop

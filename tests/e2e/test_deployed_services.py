@@ -17,9 +17,10 @@ from kafka.structs import TopicPartition
 
 from tests.support.compose import read_compose
 from tests.support.deployed import REDIS_SETTINGS, deployed_kafka_settings, deployed_redis
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.kafka import KafkaBroker
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import NotToBeHad
 
 PASSWORD = "of-this-test-0123456789"
 IN_THE_CONTAINER = "/etc/dangol/redis/redis.conf --dir /data -"

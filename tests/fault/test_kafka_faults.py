@@ -23,8 +23,9 @@ from ingest.vocabulary.events import Event, ProductViewed
 from tests.support.build import fact, views
 from tests.support.distributed import counted, kafka_log
 from tests.support.embedded import read_all
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import NotToBeHad
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "faults"
