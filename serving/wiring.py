@@ -8,7 +8,8 @@ import multiprocessing.util
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
+import structlog
 
 from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
-from ingest.vocabulary.errors import ConfigurationError
+from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
@@ -50,7 +52,10 @@ DETERMINISTIC_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
 }
 
+WAIT_FIRST_S, WAIT_MAX_S = 0.25, 4.0  # before opening is tried again
+
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+_log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -68,6 +73,32 @@ def open_engine(folder: Path, configuration_path: Path | None, *, create: bool =
         yield engine
     finally:
         engine.close()
+
+
+@contextmanager
+def open_engine_patiently(
+    folder: Path, configuration_path: Path | None, alive: Callable[[], None] = lambda: None
+) -> Iterator[Engine]:
+    """The engine for a process that stays: what is away is waited for, as it is once the process runs.
+
+    Args:
+        alive: called before every attempt.
+
+    Raises:
+        ConfigurationError: as `open_engine`.
+    """
+    wait_s = WAIT_FIRST_S
+    with contextlib.ExitStack() as held:
+        while True:
+            alive()
+            try:
+                engine = held.enter_context(open_engine(folder, configuration_path))
+                break
+            except Unavailable as error:
+                _log.warning("what is needed is away", reason=error.message, again_in_s=wait_s)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, WAIT_MAX_S)
+        yield engine
 
 
 @contextmanager

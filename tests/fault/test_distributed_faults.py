@@ -161,10 +161,14 @@ def test_projectors_that_join_and_leave_in_mid_batch_lose_and_repeat_nothing(
 def test_a_broker_that_is_killed_and_started_again_loses_and_repeats_nothing(
     shop: Deployment, broker: KafkaBroker, rng: random.Random
 ) -> None:
-    ledger, _, answering = Ledger(), shop.projector(), opened(shop)
+    ledger, projector, answering = Ledger(), shop.projector(), opened(shop)
+    shop.wait_until_folded()
     with load(ledger, answering) as running, killed_meanwhile(broker, ledger, running, rng):
         assert answering.row("home.popular"), "answers go on without a broker"
+        newcomer = shop.projector()
+        wait_for(lambda: "what is needed is away" in newcomer.said, "a projector that starts without a broker to wait")
     assert_nothing_lost_or_repeated(shop, ledger, answering)
+    assert projector.stop() == newcomer.stop() == 0, "both were at work"
 
 
 def test_a_redis_that_is_killed_and_started_again_loses_and_repeats_nothing(
