@@ -167,6 +167,7 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_repeats_nothing(
         assert answering.row("home.popular"), "answers go on without a broker"
         newcomer = shop.projector()
         wait_for(lambda: "what is needed is away" in newcomer.said, "a projector that starts without a broker to wait")
+    wait_for(lambda: newcomer.said.count("folding (Ctrl-C stops)") == 2, "it to begin")
     assert_nothing_lost_or_repeated(shop, ledger, answering)
     assert projector.stop() == newcomer.stop() == 0, "both were at work"
 
