@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-STOP_S = 30.0
 _ASK_S = 0.05  # between questions whether it answers
 
 
@@ -18,7 +17,7 @@ class NotToBeHad(Exception):
 class ServerProcess:
     """A process that is ready when it answers; what it prints goes to `output.txt` in its folder."""
 
-    start_s = 120.0
+    start_s, stop_s = 120.0, 30.0
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,11 +35,12 @@ class ServerProcess:
             time.sleep(_ASK_S)
 
     def stop(self, *, kill: bool = False) -> None:
-        """Stop in order, or like a power cut of the process."""
-        assert self.process is not None
+        """Stop in order, or like a power cut of the process; nothing to do where it was never started."""
+        if self.process is None:
+            return
         self.process.kill() if kill else self.process.terminate()
         try:
-            self.process.wait(STOP_S)
+            self.process.wait(self.stop_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
