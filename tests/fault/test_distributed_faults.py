@@ -201,9 +201,11 @@ def killed_meanwhile(server: ServerProcess, ledger: Ledger, running: Load, rng: 
     running.goes_on()
     a_moment(rng)
     server.stop(kill=True)
-    wait_for(lambda: ledger.answers["503"], "senders to be told to come again")
-    yield
-    server.start()
+    try:
+        wait_for(lambda: ledger.answers["503"], "senders to be told to come again")
+        yield
+    finally:
+        server.start()  # other tests use it as well
     running.goes_on()
 
 
