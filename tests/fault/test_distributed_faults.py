@@ -32,7 +32,7 @@ from tests.support.ledger import (
     profiles_of,
 )
 from tests.support.redis_server import RedisServer
-from tests.support.server_process import NotToBeHad, ServerProcess
+from tests.support.server_process import ServerProcess, started
 from tests.support.service import Service, wait_for
 from tests.support.small_shop import MUGS, PRODUCTS, REGULAR, order, view
 
@@ -42,22 +42,15 @@ SESSION_WAIT_S = 40.0  # a group notices after 10 s that a member died, and move
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A broker of these tests' own, to be killed."""
-    try:
-        own = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    except NotToBeHad as error:
-        pytest.skip(str(error))
-    own.start()
-    yield own
-    own.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path_factory.mktemp("kafka"))) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis of these tests' own, to be killed and emptied."""
-    own = RedisServer(tmp_path_factory.mktemp("redis"))
-    own.start()
-    yield own
-    own.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path_factory.mktemp("redis"))) as own:
+        yield own
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.killing import kill_worker, replace, workers_of
 from tests.support.ledger import Ledger, Load, assert_counted_once, load
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 from tests.support.service import Service
 from tests.support.small_shop import PRODUCTS
 
@@ -114,29 +115,25 @@ class Soak:
 
 @pytest.mark.soak
 def test_minutes_of_kills_and_restarts_lose_and_repeat_nothing(tmp_path: Path, rng: random.Random) -> None:
-    broker, store = (
-        KafkaBroker(tmp_path / "kafka", deployed_kafka_settings()),
-        deployed_redis(tmp_path / "redis", PASSWORD),
-    )
-    address, secret = f"redis://127.0.0.1:{store.port}/0", {"DANGOL_REDIS_PASSWORD": PASSWORD}
-    try:
-        broker.start()
-        store.start()
-        with deployment(tmp_path / "data", broker.address, address, prefix="soak", **secret) as shop:
-            ledger, soak = Ledger(), Soak(shop, broker, store, rng)
-            begun = time.monotonic()
-            with load(ledger, soak.answering, soak.collecting, pause_s=0.0) as running:
-                while time.monotonic() < begun + SOAK_S:
-                    soak.one_fault(running)
-                    time.sleep(rng.uniform(*BETWEEN_S))
-            seconds = time.monotonic() - begun
-            print_figures(ledger, soak.faults, seconds)
-            shop.wait_until_folded()
-            with shop.opened() as engine:
-                assert_counted_once(ledger, engine, soak.answering)
-    finally:
-        store.stop(kill=True)
-        broker.stop(kill=True)
+    secret = {"DANGOL_REDIS_PASSWORD": PASSWORD}
+    with (
+        started(lambda: KafkaBroker(tmp_path / "kafka", deployed_kafka_settings())) as broker,
+        started(lambda: deployed_redis(tmp_path / "redis", PASSWORD)) as store,
+        deployment(
+            tmp_path / "data", broker.address, f"redis://127.0.0.1:{store.port}/0", prefix="soak", **secret
+        ) as shop,
+    ):
+        ledger, soak = Ledger(), Soak(shop, broker, store, rng)
+        begun = time.monotonic()
+        with load(ledger, soak.answering, soak.collecting, pause_s=0.0) as running:
+            while time.monotonic() < begun + SOAK_S:
+                soak.one_fault(running)
+                time.sleep(rng.uniform(*BETWEEN_S))
+        seconds = time.monotonic() - begun
+        print_figures(ledger, soak.faults, seconds)
+        shop.wait_until_folded()
+        with shop.opened() as engine:
+            assert_counted_once(ledger, engine, soak.answering)
 
 
 def print_figures(ledger: Ledger, faults: Counter[str], seconds: float) -> None:

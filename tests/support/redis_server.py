@@ -79,8 +79,7 @@ def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
         yield servers
     finally:
         for server in servers:
-            if server.process is not None:
-                server.stop(kill=True)
+            server.stop(kill=True)
 
 
 def _join(clients: list[redis.Redis], first: RedisServer) -> None:

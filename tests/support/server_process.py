@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
 
 _ASK_S = 0.05  # between questions whether it answers
 
@@ -52,3 +57,27 @@ class ServerProcess:
     def answers(self) -> bool:
         """Whether it takes requests now."""
         raise NotImplementedError
+
+
+Made = TypeVar("Made", bound=ServerProcess)
+
+
+@contextlib.contextmanager
+def started(make: Callable[[], Made]) -> Iterator[Made]:
+    """A server of a test's own, killed at the end."""
+    try:
+        server = make()
+    except NotToBeHad as error:
+        do_without(error)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop(kill=True)
+
+
+def do_without(missing: NotToBeHad) -> NoReturn:
+    """Skip the test, or fail it where nothing may be skipped."""
+    if os.environ.get("CI"):
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))
