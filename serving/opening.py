@@ -22,7 +22,7 @@ from serving.problems import problem_response, register_problems
 from serving.recommendations import UnknownPlacement
 from serving.routes.guard import BODY_BYTES_MAX, answer, authorize, body
 
-AT_ONCE_S = 30.0  # an application that opens within it is served as it is: beside workers that answer nobody needs this one
+AT_ONCE_S = 30.0  # what opens within it is served as it is: a slow machine is no fault, and other workers answer
 WAIT_FIRST_S, WAIT_MAX_S = 0.25, 4.0  # before opening is tried again
 MISSING: tuple[Degradation, ...] = ("catalogue", "profiles", "snapshot")
 
