@@ -8,7 +8,7 @@ import multiprocessing.util
 import os
 import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -96,7 +96,7 @@ def open_engine_patiently(
                 break
             except Unavailable as error:
                 _log.warning("what is needed is away", reason=error.message, again_in_s=wait_s)
-            time.sleep(wait_s)
+            threading.Event().wait(wait_s)
             wait_s = min(2 * wait_s, WAIT_MAX_S)
         yield engine
 
