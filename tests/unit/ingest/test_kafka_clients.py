@@ -16,7 +16,7 @@ def test_offsets_are_asked_for_within_a_time() -> None:
         assert timeout_ms == READ_S_MAX * 1_000
         return dict.fromkeys(places, 7)
 
-    assert asked_offsets(ask, PLACES) == {place: 7 for place in PLACES}
+    assert asked_offsets(ask, PLACES) == dict.fromkeys(PLACES, 7)
 
 
 def test_a_partition_without_a_leader_is_not_there_now() -> None:
