@@ -23,8 +23,9 @@ from ingest.vocabulary.events import Event, ProductViewed
 from tests.support.build import fact, views
 from tests.support.distributed import counted, kafka_log
 from tests.support.embedded import read_all
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "faults"
@@ -35,24 +36,15 @@ GIVE_UP_S = 120.0
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[KafkaBroker]:
     """A broker of the test's own."""
-    try:
-        made = KafkaBroker(tmp_path / "kafka")
-    except NotToBeHad as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    made.start()
-    yield made
-    made.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path / "kafka")) as made:
+        yield made
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of the test's own."""
-    made = RedisServer(tmp_path / "redis")
-    made.start()
-    yield made
-    made.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path / "redis")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from ingest.vocabulary.ids import Subject
 from tests.support.distributed import own_prefix
 from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 
 MARY = Alias("customer", "mary-17850@example.org")
 VISITOR = Alias("anonymous", "visitor-a-7")
@@ -66,18 +67,14 @@ class Place:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory, kafka_address: str) -> Iterator[KafkaBroker]:
-    made = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    made.start()
-    yield made
-    made.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path_factory.mktemp("kafka"))) as made:
+        yield made
 
 
 @pytest.fixture
 def place(broker: KafkaBroker, tmp_path: Path) -> Iterator[Place]:
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield Place(broker, server)
-    server.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path / "redis")) as server:
+        yield Place(broker, server)
 
 
 def eventually(what: Callable[[], object]) -> None:
