@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment, wait_for
+from tests.support.folded import addresses_of, wait_until_folded
+from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment
 
 
 class Worker:
@@ -92,7 +93,7 @@ class Deployment:
 
     def wait_until_folded(self) -> None:
         """Wait until the projectors have folded everything that is in the log."""
-        wait_for(lambda: self.status()["lag"] == 0, "everything to be folded", within_s=STOP_WAIT_MAX_S)
+        wait_until_folded(addresses_of(self.folder, self.variables.get("DANGOL_REDIS_PASSWORD")), STOP_WAIT_MAX_S)
 
     def close(self) -> None:
         """End whatever still runs."""
