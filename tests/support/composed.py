@@ -91,7 +91,10 @@ class Composed:
 @contextlib.contextmanager
 def composed(folder: Path, **environment: str) -> Iterator[Composed]:
     """A broker, a Redis and an initialised shop, ended at the end."""
-    broker, redis_server = KafkaBroker(folder / "kafka", deployed_kafka_settings()), deployed_redis(folder / "redis", PASSWORD)
+    broker, redis_server = (
+        KafkaBroker(folder / "kafka", deployed_kafka_settings()),
+        deployed_redis(folder / "redis", PASSWORD),
+    )
     try:
         broker.start()
         redis_server.start()

@@ -52,8 +52,7 @@ def _posted(event: CustomerEvent, customers: dict[Subject, str]) -> dict[str, An
         "order_id": event.order_id,
         "currency": event.currency,
         "lines": [
-            {"product_id": line.product_id, "quantity": line.quantity, "price": str(line.price)}
-            for line in event.lines
+            {"product_id": line.product_id, "quantity": line.quantity, "price": str(line.price)} for line in event.lines
         ],
     }
     if event.subject in customers:
