@@ -16,8 +16,9 @@ import pytest
 from ingest.privacy import Alias
 from ingest.vocabulary.codec import VERSION
 from ingest.vocabulary.ids import CustomerId, partition_of
-from tests.support.deployment import Deployment, deployment, is_folded
+from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix
+from tests.support.folded import is_folded
 from tests.support.kafka import KafkaBroker
 from tests.support.killing import kill_worker, replace, workers_of
 from tests.support.ledger import (

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,10 +140,10 @@ def test_without_its_broker_nobody_new_is_made_and_nothing_is_left_half_made(pla
         mary = subject_of(keyring, MARY)
         place.broker.stop(kill=True)
         try:
-            with pytest.raises(Unavailable):
-                keyring.resolve([VISITOR])
-            with pytest.raises(Unavailable):
-                keyring.begin_erasure(mary)
+            with ThreadPoolExecutor(2) as threads:
+                for each in (threads.submit(keyring.resolve, [VISITOR]), threads.submit(keyring.begin_erasure, mary)):
+                    with pytest.raises(Unavailable):
+                        each.result(WAIT_S)
             assert other.find(VISITOR) is None, "what the broker does not have is given to nobody"
             assert other.find(MARY) == mary, "what is known is known without the broker"
             assert keyring.erasing() == []

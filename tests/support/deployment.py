@@ -7,16 +7,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest import mock
 
-from ingest.vocabulary.errors import Unavailable
-from ingest.vocabulary.ids import PARTITIONS
 from serving.engine import Engine
-from serving.wiring import open_engine
-from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment, wait_for
+from tests.support.folded import opened, wait_until_folded
+from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment
 
 
 class Worker:
@@ -96,16 +94,13 @@ class Deployment:
         """One more server, ready."""
         return self._keep(Service(self.folder, arguments=arguments, variables=self.variables)).wait_until_ready()
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Engine]:
+    def opened(self) -> AbstractContextManager[Engine]:
         """The shop, opened in this process with the variables of its own: a command costs a second of a core."""
-        with mock.patch.dict(os.environ, self.variables), open_engine(self.folder, None) as engine:
-            yield engine
+        return opened(self.folder, self.variables)
 
     def wait_until_folded(self, within_s: float = STOP_WAIT_MAX_S) -> None:
         """Wait until the projectors have folded everything that is in the log."""
-        with self.opened() as engine:
-            wait_for(lambda: is_folded(engine), "everything to be folded", within_s=within_s)
+        wait_until_folded(self.folder, self.variables, within_s)
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -115,15 +110,6 @@ class Deployment:
     def _keep(self, started: Started) -> Started:
         self._started.append(started)
         return started
-
-
-def is_folded(engine: Engine, *, except_for: Collection[int] = ()) -> bool:
-    """Whether everything in the log is folded, perhaps but for some partitions; False where that cannot be told now."""
-    try:
-        ends, positions = engine.log.ends(), engine.store.positions()
-    except Unavailable:
-        return False
-    return all(ends[each] == positions[each] for each in range(PARTITIONS) if each not in except_for)
 
 
 @contextlib.contextmanager
