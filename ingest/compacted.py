@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from ingest.logs.kafka_clients import connected, new_consumer, translated
+from ingest.logs.kafka_clients import asked_offsets, connected, new_consumer, translated
 from ingest.logs.kafka_settings import CONNECT_MS_MAX, KafkaSettings
 from ingest.vocabulary.errors import Unavailable
 
@@ -77,8 +77,8 @@ class CompactedTopic:
         place = TopicPartition(self.name, partition)
         with self._translated("let us read"), contextlib.closing(new_consumer(self._settings)) as consumer:
             consumer.assign([place])
-            end = consumer.end_offsets([place])[place]
-            start = max(start, consumer.beginning_offsets([place])[place])
+            end = asked_offsets(consumer.end_offsets, [place])[place]
+            start = max(start, asked_offsets(consumer.beginning_offsets, [place])[place])
             consumer.seek(place, start)
             deadline = time.monotonic() + READ_PATIENCE_S
             while start < end:

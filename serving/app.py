@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -52,7 +52,7 @@ def create_app(engine: Engine, role: Role = "all") -> Flask:
     if role == "all" and engine.configuration.serving.demo_store:
         app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue)))
     _measure(app, engine)
-    _allow_origins(app, engine)
+    allow_origins(app, engine.configuration.serving.origins)
     if role == "collect":
         return app
     app.wsgi_app = ExpressLane(engine, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way to wrap an application
@@ -74,9 +74,9 @@ def _measure(app: Flask, engine: Engine) -> None:
         return response
 
 
-def _allow_origins(app: Flask, engine: Engine) -> None:
+def allow_origins(app: Flask, origins: Collection[str]) -> None:
     """Let the shop's own pages call from the browser (CORS), if the configuration names their origins."""
-    allowed = frozenset(engine.configuration.serving.origins)
+    allowed = frozenset(origins)
     if not allowed:
         return
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ingest.logs.kafka_settings import KafkaSettings
+from ingest.logs.kafka_settings import KafkaSettings, Security
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.page.placements import Placement, read_placements
 from recommender.configuration import TrainingConfiguration
@@ -39,18 +39,6 @@ class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[privacy]`: after so many days without a visit, somebody who never identified is forgotten; 0 is never."""
 
     idle_visitor_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
-
-
-class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[distributed.security]`: how brokers are talked to, as `KafkaSettings` has it; secrets belong into variables."""
-
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    sasl_username: str | None = None
-    sasl_password: str | None = None
-    ssl_cafile: str | None = None
-    ssl_certfile: str | None = None
-    ssl_keyfile: str | None = None
 
 
 class Distributed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -70,20 +70,34 @@ def distributed_backend(
         ConfigurationError: a topic is not as it must be; the message says which and why.
         Unavailable: Kafka or Redis does not answer.
     """
+    with contextlib.ExitStack() as held:
+        backend = _opened(folder, addresses, projections, clock, held)
+        return backend._replace(close=held.pop_all().close)
+
+
+def _opened(
+    folder: Path,
+    addresses: Addresses,
+    projections: Sequence[AnyProjection],
+    clock: Clock,
+    held: contextlib.ExitStack,
+) -> Backend:
     settings = addresses.kafka
     advice = _prepare(settings)
-    client = open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)
+    client = held.enter_context(contextlib.closing(open_redis(addresses.redis_url, timeout_s=WORK_TIMEOUT_S)))
     claims = RedisClaims(client, settings.prefix)
-    window, store = KafkaEventLog(settings, claims), RedisStateStore(client, settings.prefix, projections)
+    window = held.enter_context(contextlib.closing(KafkaEventLog(settings, claims)))
+    store = RedisStateStore(client, settings.prefix, projections)
     log = ArchivedLog(Archive(folder / ARCHIVE_FOLDER), window)
     if max(window.ends()) < 0:  # a new shop: nothing can have been lost, and nobody has to fold before it takes facts
         store.begin_epoch(window.ends)
-    keyring = KafkaKeyring(settings, client, settings.prefix)
-    dead_letters = KafkaDeadLetters(settings, keyring)
-    soon = open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)
+    keyring = held.enter_context(contextlib.closing(KafkaKeyring(settings, client, settings.prefix)))
+    dead_letters = held.enter_context(contextlib.closing(KafkaDeadLetters(settings, keyring)))
+    soon = held.enter_context(contextlib.closing(open_redis(addresses.redis_url, timeout_s=ANSWER_TIMEOUT_S)))
     answering = RedisStateStore(soon, settings.prefix, projections)
     repeats = ClaimedFacts(claims)
-    states = SharedStates(log, answering, projections, repeats, partial(KafkaFollowing, settings))
+    follow = partial(KafkaFollowing, settings)
+    states = held.enter_context(contextlib.closing(SharedStates(log, answering, projections, repeats, follow)))
 
     def start_over() -> None:
         store.clear()
@@ -98,14 +112,6 @@ def distributed_backend(
 
         return GroupProjector(KafkaMembership(settings), log, store, projections, repeats, set_aside, ready)
 
-    def close() -> None:
-        states.close()
-        window.close()
-        keyring.close()
-        dead_letters.close()
-        client.close()
-        soon.close()
-
     return Backend(
         log=log,
         store=store,
@@ -117,7 +123,7 @@ def distributed_backend(
         is_complete=lambda: answering.standing().complete,
         start_over=start_over,
         purge=lambda: None,
-        close=close,
+        close=held.close,
         project=project,
         advice=advice,
         archivist=Archivist(window, folder / ARCHIVE_FOLDER),

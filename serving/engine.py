@@ -184,9 +184,11 @@ class Engine:
 
     def recommendations_at(self, moment: datetime | None) -> Recommendations:
         """Rows as they would have been answered at a moment, or as they are now."""
+        if moment is None:
+            return self.recommendations
         from serving.time_travel import recommendations_at
 
-        return self.recommendations if moment is None else recommendations_at(self, moment)
+        return recommendations_at(self, moment)
 
     def measure(self) -> None:
         """Bring the gauges up to date."""

@@ -14,7 +14,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from ingest.vocabulary.errors import ConfigurationError
+from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from serving.access import AccessKeys, is_loopback
 from serving.configuration import Role, Serving, load_configuration
 from serving.folder import CONFIGURATION_FILE, require_folder, server_lock
@@ -52,13 +52,24 @@ def serve(
     with contextlib.ExitStack() as held:
         if configuration.distributed is None:
             held.callback(server_lock(folder).release)
-        with open_engine(folder, configuration_path):
-            pass  # what a worker could only log with its trace, such as a newer version, is said here in one line
+        _try_to_open(folder, configuration_path)
         _require_free(host, port)
         tell_workers(folder, configuration_path, role)
         server = http_server(APPLICATION, configuration.serving, host=host, port=port, workers=workers)
         click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
         server.serve()
+
+
+def _try_to_open(folder: Path, configuration_path: Path | None) -> None:
+    """Say here in one line what a worker could only log with its trace, such as a newer version.
+
+    What is away may come back: workers answer without it, and wait for it.
+    """
+    try:
+        with open_engine(folder, configuration_path):
+            pass
+    except Unavailable as error:
+        click.echo(f"dangol: {error.message}; rows are empty until it does", err=True)
 
 
 def _require_free(host: str, port: int) -> None:

@@ -8,17 +8,20 @@ import multiprocessing.util
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
+import structlog
 
 from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
-from ingest.vocabulary.errors import ConfigurationError
+from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from serving.distributed import Addresses
     from serving.migration import Migration
+    from serving.opening import Application
 
 
 FOLDER_VARIABLE = "DANGOL_DATA"
@@ -48,7 +52,10 @@ DETERMINISTIC_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
 }
 
+WAIT_FIRST_S, WAIT_MAX_S = 0.25, 4.0  # before opening is tried again
+
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+_log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -66,6 +73,32 @@ def open_engine(folder: Path, configuration_path: Path | None, *, create: bool =
         yield engine
     finally:
         engine.close()
+
+
+@contextmanager
+def open_engine_patiently(
+    folder: Path, configuration_path: Path | None, alive: Callable[[], None] = lambda: None
+) -> Iterator[Engine]:
+    """The engine for a process that stays: what is away is waited for, as it is once the process runs.
+
+    Args:
+        alive: called before every attempt.
+
+    Raises:
+        ConfigurationError: as `open_engine`.
+    """
+    wait_s = WAIT_FIRST_S
+    with contextlib.ExitStack() as held:
+        while True:
+            alive()
+            try:
+                engine = held.enter_context(open_engine(folder, configuration_path))
+                break
+            except Unavailable as error:
+                _log.warning("what is needed is away", reason=error.message, again_in_s=wait_s)
+            threading.Event().wait(wait_s)
+            wait_s = min(2 * wait_s, WAIT_MAX_S)
+        yield engine
 
 
 @contextmanager
@@ -96,12 +129,17 @@ def open_migration(old: Path, folder: Path, configuration_path: Path | None) -> 
 
 def _engine(folder: Path, configuration: Configuration) -> Engine:
     projections, clock = (CatalogueProjection(), ProfileProjection(), TailProjection()), SystemClock()
-    if configuration.distributed is None:
-        return Engine(folder, configuration, clock, projections, embedded_backend(folder, projections, clock))
-    from serving.distributed import distributed_backend
+    with contextlib.ExitStack() as undone:
+        if configuration.distributed is None:
+            backend = embedded_backend(folder, projections, clock)
+        else:
+            from serving.distributed import distributed_backend
 
-    addresses = _addresses(configuration.distributed)
-    return Engine(folder, configuration, clock, projections, distributed_backend(folder, addresses, projections, clock))
+            backend = distributed_backend(folder, _addresses(configuration.distributed), projections, clock)
+        undone.callback(backend.close)
+        engine = Engine(folder, configuration, clock, projections, backend)
+        undone.pop_all()
+    return engine
 
 
 def _addresses(distributed: Distributed) -> Addresses:
@@ -143,21 +181,33 @@ def tell_workers(folder: Path, configuration_path: Path | None, role: Role) -> N
         os.environ[CONFIGURATION_VARIABLE] = str(configuration_path.resolve())
 
 
-def served_application() -> Flask:
-    """The application of a server's worker process, with its background threads."""
-    from serving.app import create_app
-    from serving.background import Worker
+def served_application() -> Application:
+    """The application of a server's worker process, with its background threads; one that waits for what is away."""
+    from serving.opening import Opening, answers_meanwhile
 
     _die_with_the_parent()
     folder = Path(os.environ[FOLDER_VARIABLE])
     written = os.environ.get(CONFIGURATION_VARIABLE)
     path = Path(written) if written else folder / CONFIGURATION_FILE
-    engine = _engine(folder, load_configuration(path, required=written is not None))
-    arguments = ["--data", str(folder), *(["--config", written] if written else [])]
+    configuration = load_configuration(path, required=written is not None)
     role = cast(Role, os.environ.get(ROLE_VARIABLE, "all"))
-    worker = Worker(engine, role, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
+    arguments = ["--data", str(folder), *(["--config", written] if written else [])]
+    meanwhile = partial(answers_meanwhile, folder, configuration, role, SystemClock())
+    return Opening(partial(_opened_application, folder, configuration, role, arguments), meanwhile).soon()
+
+
+def _opened_application(folder: Path, configuration: Configuration, role: Role, arguments: Sequence[str]) -> Flask:
+    from serving.app import create_app
+    from serving.background import Worker
+
+    with contextlib.ExitStack() as undone:
+        engine = _engine(folder, configuration)
+        undone.callback(engine.close)
+        worker = Worker(engine, role, arguments, {**os.environ, **DETERMINISTIC_ENVIRONMENT})
+        application = create_app(engine, role)
+        undone.pop_all()
     multiprocessing.util.Finalize(None, worker.close, exitpriority=100)
-    return create_app(engine, role)
+    return application
 
 
 def _die_with_the_parent() -> None:

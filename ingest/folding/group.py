@@ -144,7 +144,8 @@ class GroupProjector:
 
     def _fold(self, partition: int, read: Read) -> int:
         before = self._folded[partition]
-        if read.upto <= before:
+        if read.upto <= before:  # between two polls it lost its partitions and got them back, to be read from the start
+            self._membership.begin(partition, before)
             return 0
         if read.first > before + 1:
             return self._fold_history(partition, before, read.first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -67,13 +68,15 @@ class KafkaKeyring:
     """
 
     def __init__(self, settings: KafkaSettings, client: RedisClient, prefix: str) -> None:
-        self._topic = CompactedTopic(settings, settings.keyring_topic)
-        self._cache = KeyringCache(client, prefix)
         self._secrets: dict[str, bytes] = {}
         self._secrets_lock = threading.Lock()
-        self._names = Names(ids=self.secret("ids"), keys=self.secret("keys"))
-        self._rebuilder = Rebuilder(self._topic, self._cache)
-        self._rebuilder.wait(OPENING_S)
+        self._cache = KeyringCache(client, prefix)
+        with contextlib.ExitStack() as undone:
+            self._topic = undone.enter_context(contextlib.closing(CompactedTopic(settings, settings.keyring_topic)))
+            self._names = Names(ids=self.secret("ids"), keys=self.secret("keys"))
+            self._rebuilder = Rebuilder(self._topic, self._cache)
+            self._rebuilder.wait(OPENING_S)
+            undone.pop_all()
         self._seals = Seals(self._find_key)
         self._memory = Memory(self._look, self._seals.forget)
 

@@ -12,7 +12,7 @@ from kafka import errors
 from kafka.structs import TopicPartition
 
 from ingest.logs.claim_ids import Claim, claim_id, claim_of, place_of, position_at
-from ingest.logs.kafka_clients import DELIVERY_MS_MAX, READ_S_MAX, Consumers, Shared, translated
+from ingest.logs.kafka_clients import DELIVERY_MS_MAX, READ_S_MAX, Consumers, Shared, asked_offsets, translated
 from ingest.logs.kafka_records import Outgoing, outgoing, recorded_of
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.states.claims import MINE, PENDING, RedisClaims
@@ -108,7 +108,7 @@ class KafkaEventLog:
         topic_partition, first = self._partitions[partition], after + 1
         try:
             with self._consumers.lend(topic_partition) as consumer:
-                end = consumer.end_offsets([topic_partition])[topic_partition]
+                end = asked_offsets(consumer.end_offsets, [topic_partition])[topic_partition]
                 if first >= end:
                     return []
                 if consumer.assignment() != {topic_partition}:
@@ -150,7 +150,7 @@ class KafkaEventLog:
         """The last offset of each partition, -1 where it is empty. Cost: a round trip to each broker."""
         try:
             with self._consumers.lend() as consumer:
-                ends = consumer.end_offsets(self._partitions)
+                ends = asked_offsets(consumer.end_offsets, self._partitions)
         except (errors.KafkaError, OSError) as error:
             raise translated(error, f"did not tell the ends of {self._topic}") from error
         return tuple(ends[each] - 1 for each in self._partitions)
@@ -159,7 +159,7 @@ class KafkaEventLog:
         """The first offset that each partition still has, or will have. Cost: a round trip to each broker."""
         try:
             with self._consumers.lend() as consumer:
-                beginnings = consumer.beginning_offsets(self._partitions)
+                beginnings = asked_offsets(consumer.beginning_offsets, self._partitions)
         except (errors.KafkaError, OSError) as error:
             raise translated(error, f"did not tell the beginnings of {self._topic}") from error
         return tuple(beginnings[each] for each in self._partitions)

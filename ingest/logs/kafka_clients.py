@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import kafka
@@ -221,6 +221,20 @@ def connected(kind: Any, **options: Any) -> Any:
         for client in made:
             client.close()
         raise
+
+
+def asked_offsets(
+    ask: Callable[..., dict[TopicPartition, int]], places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """What `consumer.end_offsets` or `consumer.beginning_offsets` tells within `READ_S_MAX`.
+
+    Raises:
+        kafka.errors.KafkaError: no answer in time, or a partition has no leader now, as while a broker starts.
+    """
+    try:
+        return ask(places, timeout_ms=int(READ_S_MAX * 1_000))  # it would wait for ever
+    except KeyError as error:  # kafka-python does not ask about partitions without a leader, then looks for the answer
+        raise errors.LeaderNotAvailableError(f"{error.args[0]} has no leader now") from error
 
 
 def end(producer: Any, *, within_s: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -32,21 +32,28 @@ _log = structlog.get_logger(__name__)
 class _Records:
     """What comes of the partitions that a consumer has. For one thread."""
 
-    def __init__(self, settings: KafkaSettings, consumer: Any) -> None:
-        self._topic, self._consumer = settings.events_topic, consumer
+    def __init__(self, settings: KafkaSettings, connect: Callable[[], Any]) -> None:
+        self._topic, self._connect = settings.events_topic, connect
+        self._consumer: Any = None
 
     def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:
         """What came of the partitions this reader has, behind where each was told to begin.
 
-        A partition whose next record a newer Dangol wrote stands still until this one is upgraded.
+        A partition whose next record a newer Dangol wrote stands still until this one is upgraded. Nothing is connected
+        until this is called.
 
         Raises:
             Unavailable: the log cannot be reached now.
         """
+        if self._consumer is None:
+            self._consumer = self._connect()
         try:
             polled = self._consumer.poll(int(timeout_s * _SECOND_MS), max_records=limit)
-        except KafkaError as error:
-            raise Unavailable(f"Kafka cannot be read: {error}") from error
+        except Exception as error:
+            # Behind what is not retriable, or is none of kafka-python's errors, its consumer may never work again.
+            if not (isinstance(error, KafkaError) and error.retriable):
+                self._give_up()
+            raise Unavailable(f"Kafka cannot be read: {type(error).__name__}: {error}") from error
         came = {}
         for place, records in polled.items():
             read = _read(place.partition, records)
@@ -63,31 +70,37 @@ class _Records:
         with contextlib.suppress(ValueError):  # it was given to another meanwhile
             self._consumer.seek(TopicPartition(self._topic, partition), after + 1)
 
+    def _give_up(self) -> None:
+        """Let the next poll connect again."""
+        broken, self._consumer = self._consumer, None
+        with contextlib.suppress(Exception):
+            broken.close(autocommit=False, timeout_ms=0)
+
     def close(self) -> None:
         """Let go; a member of a group leaves it, so that others take over at once."""
-        self._consumer.close(autocommit=False)
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False)
 
 
 class KafkaMembership(_Records):
-    """A member of the consumer group `<prefix>.projector`: cooperative and sticky, so moves stop nobody.
-
-    Raises:
-        Unavailable: no broker answers.
-    """
+    """A member of the consumer group `<prefix>.projector`: cooperative and sticky, so moves stop nobody."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        consumer = _consumer(
-            settings,
-            group_id=f"{settings.prefix}.projector",
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            session_timeout_ms=SESSION_S * _SECOND_MS,
-            heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
-            max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
-            max_partition_fetch_bytes=FETCH_BYTES_MAX,
-            fetch_max_wait_ms=GROUP_WAIT_MS,
-        )
-        super().__init__(settings, consumer)
-        consumer.subscribe([self._topic])
+        def join() -> Any:
+            consumer = _consumer(
+                settings,
+                group_id=f"{settings.prefix}.projector",
+                partition_assignment_strategy=[CooperativeStickyAssignor],
+                session_timeout_ms=SESSION_S * _SECOND_MS,
+                heartbeat_interval_ms=HEARTBEAT_S * _SECOND_MS,
+                max_poll_interval_ms=POLL_MAX_S * _SECOND_MS,
+                max_partition_fetch_bytes=FETCH_BYTES_MAX,
+                fetch_max_wait_ms=GROUP_WAIT_MS,
+            )
+            consumer.subscribe([self._topic])
+            return consumer
+
+        super().__init__(settings, join)
 
     def assigned(self) -> frozenset[int]:
         """The partitions this member has now."""
@@ -99,23 +112,25 @@ class KafkaFollowing(_Records):
 
     Args:
         after: the offset of each partition that is known already.
-
-    Raises:
-        Unavailable: no broker answers.
     """
 
     def __init__(self, settings: KafkaSettings, after: Sequence[int]) -> None:
-        consumer = _consumer(
-            settings,
-            group_id=None,
-            fetch_max_wait_ms=FOLLOW_WAIT_MS,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-        super().__init__(settings, consumer)
-        consumer.assign([TopicPartition(self._topic, partition) for partition in range(len(after))])
-        for partition, offset in enumerate(after):
-            self.begin(partition, offset)
+        places = [TopicPartition(settings.events_topic, partition) for partition in range(len(after))]
+
+        def follow() -> Any:
+            consumer = _consumer(
+                settings,
+                group_id=None,
+                fetch_max_wait_ms=FOLLOW_WAIT_MS,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+            consumer.assign(places)
+            for place, offset in zip(places, after, strict=True):
+                consumer.seek(place, offset + 1)
+            return consumer
+
+        super().__init__(settings, follow)
 
 
 def _consumer(settings: KafkaSettings, **options: Any) -> Any:

@@ -22,27 +22,16 @@ SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person writes about Kafka; whatever cannot work is refused when it is made.
+class Security(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How brokers are talked to: `[distributed.security]` of the configuration; secrets belong into variables.
 
     Attributes:
-        bootstrap: brokers to ask first, `host:port`, separated by commas.
-        prefix: what the names of our topics begin with: one for each shop that shares the cluster.
-        replication: copies of each record, when topics are created.
-        retention_days: how long facts stay in Kafka; the archive keeps them for longer.
         security_protocol: one of `SECURITY_PROTOCOLS`.
         sasl_mechanism: one of `SASL_MECHANISMS`, with the `SASL_…` protocols.
         ssl_cafile: who may vouch for the brokers; without it, the authorities of the operating system.
         ssl_certfile: our own certificate, where brokers ask for one, with `ssl_keyfile` and perhaps `ssl_password`.
-
-    Raises:
-        ConfigurationError: a value cannot be used; the message names it and what may stand there.
     """
 
-    bootstrap: str
-    prefix: str = "dangol"
-    replication: int = 1
-    retention_days: int = 30
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
@@ -52,6 +41,25 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     ssl_keyfile: str | None = None
     ssl_password: str | None = None
     ssl_check_hostname: bool = True
+
+
+class KafkaSettings(Security, frozen=True, kw_only=True):
+    """What a person writes about Kafka; whatever cannot work is refused when it is made.
+
+    Attributes:
+        bootstrap: brokers to ask first, `host:port`, separated by commas.
+        prefix: what the names of our topics begin with: one for each shop that shares the cluster.
+        replication: copies of each record, when topics are created.
+        retention_days: how long facts stay in Kafka; the archive keeps them for longer.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the message names it and what may stand there.
+    """
+
+    bootstrap: str
+    prefix: str = "dangol"
+    replication: int = 1
+    retention_days: int = 30
 
     def __post_init__(self) -> None:
         self._check_places()

@@ -53,13 +53,14 @@ def add_commands(main: click.Group) -> None:
     def project(options: Options, heartbeat: Path | None) -> None:
         """Fold what comes into the log, as one of the group of projectors, until told to stop."""
         from serving.trainer import Heartbeat
-        from serving.wiring import open_engine
+        from serving.wiring import open_engine_patiently
 
-        with open_engine(options.folder, options.configuration) as engine:
+        alive = Heartbeat(heartbeat).beat
+        with open_engine_patiently(options.folder, options.configuration, alive) as engine:
             projector = engine.projector_of_the_group()
             when_told_to_stop(projector.stop)
             click.echo("dangol: folding (Ctrl-C stops)", err=True)
-            projector.run(Heartbeat(heartbeat).beat)
+            projector.run(alive)
 
     @command(main, "demo")
     @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)

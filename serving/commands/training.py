@@ -21,7 +21,7 @@ def add_commands(main: click.Group) -> None:
     @HEARTBEAT
     def train(options: Options, until: datetime | None, every: int | None, heartbeat: Path | None) -> None:
         """Make a new model snapshot from the log and publish it."""
-        from serving.wiring import open_engine, with_deterministic_arithmetic
+        from serving.wiring import open_engine, open_engine_patiently, with_deterministic_arithmetic
 
         if until is not None and every is not None:
             raise click.UsageError("--until is for one training, --every for many")
@@ -29,8 +29,9 @@ def add_commands(main: click.Group) -> None:
         if every is not None:
             from serving.trainer import Heartbeat, Trainer
 
-            with open_engine(options.folder, options.configuration) as engine:
-                trainer = Trainer(engine, 60.0 * every, Heartbeat(heartbeat))
+            beating = Heartbeat(heartbeat)
+            with open_engine_patiently(options.folder, options.configuration, beating.beat) as engine:
+                trainer = Trainer(engine, 60.0 * every, beating)
                 when_told_to_stop(trainer.stop)
                 trainer.run()
             return

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench import distributed, neighbours, serving, shop, steps
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
-from tests.support.kafka import NotToBeHad
+from tests.support.server_process import NotToBeHad
 
 SEED = 7
 LONG_RUNS = 2  # of what takes half a minute

@@ -7,9 +7,7 @@ time, and latencies are those of a machine that is fuller than its load.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +22,7 @@ from serving.folder import CONFIGURATION_FILE
 from serving.wiring import DETERMINISTIC_ENVIRONMENT, open_engine
 from tests.bench import serving, shop, steps
 from tests.bench.client import Job, load
-from tests.bench.machine import Row, cpu_s
+from tests.bench.machine import Row, cpu_s, running
 from tests.bench.server import Served, served
 from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
@@ -33,7 +31,6 @@ PLACEMENTS = ("product.bought-together", "home.for-you")
 RUNS_MAX, PROBES_MAX = 2, 100  # all of it in some 100 seconds
 BACKLOG = 20_000  # facts, at least
 LOADED_S_MAX = 60.0  # longer than all probes take
-STOP_S = 30.0
 _SECOND = 1.0
 
 
@@ -168,17 +165,7 @@ def _services(folder: Path) -> Iterator[tuple[KafkaBroker, RedisServer]]:
         yield kafka, redis
 
 
-@contextlib.contextmanager
-def _projector(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _projector(folder: Path) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     """One projector."""
     command = [sys.executable, "-m", "serving", "project", "--data", str(folder)]
-    process = subprocess.Popen(command, env={**os.environ, **DETERMINISTIC_ENVIRONMENT})
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    return running(command, **DETERMINISTIC_ENVIRONMENT)

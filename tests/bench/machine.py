@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+STOP_S = 30.0  # until what was asked to end is ended
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _UTIME, _STIME = 11, 12  # fields of /proc/<pid>/stat behind the name, from zero
 
@@ -47,6 +50,21 @@ def cpu_s(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[_UTIME]) + int(fields[_STIME])
     return ticks / _TICKS_A_SECOND
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, asked to end at the end."""
+    process = subprocess.Popen(command, env=os.environ | environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,9 +21,10 @@ from serving.configuration import Serving, load_configuration
 from serving.folder import CONFIGURATION_FILE, server_lock
 from serving.server import http_server
 from serving.wiring import FOLDER_VARIABLE, served_application
-from tests.bench.machine import cpu_s, family
+from tests.bench.machine import cpu_s, family, running
+from tests.support.ports import free_port
 
-START_S, STOP_S = 60.0, 30.0
+START_S = 60.0
 HELLO = b'{"message":"Hello, World!"}'
 
 Wsgi = Callable[[dict[str, Any], Any], Any]
@@ -61,23 +60,10 @@ class Served:
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[Served]:
     """A server over a data folder, in processes of its own, ended at the end."""
-    port = _free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.server", str(folder), str(port)])
-    try:
+    port = free_port()
+    with running([sys.executable, "-m", "tests.bench.server", str(folder), str(port)]) as process:
         _wait_until_ready(process, port)
         yield Served(process, port)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        return int(chosen.getsockname()[1])
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

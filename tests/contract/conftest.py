@@ -136,6 +136,16 @@ def log(backend: LogBackend) -> Iterator[EventLog]:
         yield opened
 
 
+ON_KAFKA = pytest.mark.parametrize("backend", ["kafka"], indirect=True)  # where a promise is only about Kafka
+
+
+@pytest.fixture
+def prefix(backend: LogBackend) -> str:
+    """What the names of the topics and keys of a log on Kafka begin with."""
+    assert isinstance(backend, KafkaLogBackend)
+    return backend.prefix
+
+
 OpenStore = Callable[[], contextlib.AbstractContextManager[StateStore]]
 OpenKeyring = Callable[[], contextlib.AbstractContextManager[Keyring]]
 

@@ -22,27 +22,14 @@ from ingest.vocabulary.codec import decode_event
 from ingest.vocabulary.errors import ConfigurationError, NewerVersion, OutOfRetention, OversizedInput, Unavailable
 from ingest.vocabulary.events import Event, OrderCompleted, ProductViewed
 from ingest.vocabulary.ids import PARTITIONS, Position, partition_of
+from tests.contract.conftest import ON_KAFKA
 from tests.support.build import fact, views
-from tests.support.distributed import counted, kafka_log, own_prefix, remove_topics
+from tests.support.distributed import counted, kafka_log
 from tests.support.embedded import read_all
 from tests.support.ports import free_port
 
+pytestmark = ON_KAFKA
 PERSONAL = b"mary@example.com"
-
-
-@pytest.fixture
-def prefix(kafka_address: str) -> Iterator[str]:
-    """The prefix of the test's topics and claims."""
-    made = own_prefix()
-    yield made
-    remove_topics(kafka_address, made)
-
-
-@pytest.fixture
-def log(kafka_address: str, prefix: str, redis_url: str) -> Iterator[KafkaEventLog]:
-    """An empty log."""
-    with kafka_log(kafka_address, prefix, redis_url) as opened:
-        yield opened
 
 
 @pytest.fixture

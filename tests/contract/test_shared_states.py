@@ -20,11 +20,12 @@ from ingest.states.redis import RedisStateStore
 from ingest.vocabulary.errors import Unavailable
 from ingest.vocabulary.events import ProductViewed, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, EventId, partition_of
+from tests.contract.conftest import ON_KAFKA
 from tests.support.build import fact, views
-from tests.support.distributed import kafka_log, own_prefix, remove_topics
 from tests.support.projections import TrailProjection
 from tests.support.service import wait_for
 
+pytestmark = ON_KAFKA
 TIMEOUT_S = 5.0
 
 
@@ -49,21 +50,6 @@ class Interrupted(ClaimedFacts):
         if self.away and batch:
             raise Unavailable("Redis does not answer")
         return super().without(batch)
-
-
-@pytest.fixture
-def prefix(kafka_address: str) -> Iterator[str]:
-    """The prefix of the test's topics and keys."""
-    made = own_prefix()
-    yield made
-    remove_topics(kafka_address, made)
-
-
-@pytest.fixture
-def log(kafka_address: str, prefix: str, redis_url: str) -> Iterator[KafkaEventLog]:
-    """An empty log."""
-    with kafka_log(kafka_address, prefix, redis_url) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -21,13 +20,6 @@ from tests.support.embedded import read_all
 def backend(tmp_path: Path) -> SqliteLogBackend:
     """A file of the test's own."""
     return SqliteLogBackend(tmp_path)
-
-
-@pytest.fixture
-def log(backend: SqliteLogBackend) -> Iterator[EventLog]:
-    """An empty log."""
-    with backend.open() as opened:
-        yield opened
 
 
 def test_appenders_at_the_same_time_share_commits(backend: SqliteLogBackend, log: EventLog) -> None:

@@ -17,9 +17,10 @@ from kafka.structs import TopicPartition
 
 from tests.support.compose import read_compose
 from tests.support.deployed import REDIS_SETTINGS, deployed_kafka_settings, deployed_redis
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.kafka import KafkaBroker
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 
 PASSWORD = "of-this-test-0123456789"
 IN_THE_CONTAINER = "/etc/dangol/redis/redis.conf --dir /data -"
@@ -28,32 +29,15 @@ IN_THE_CONTAINER = "/etc/dangol/redis/redis.conf --dir /data -"
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """Kafka as it is deployed."""
-    try:
-        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), deployed_kafka_settings())
-    except NotToBeHad as error:
-        not_to_be_had(error)
-    broker.start()
-    yield broker
-    broker.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path_factory.mktemp("kafka"), deployed_kafka_settings())) as broker:
+        yield broker
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Redis as it is deployed."""
-    try:
-        server = deployed_redis(tmp_path / "redis", PASSWORD)
-    except NotToBeHad as error:
-        not_to_be_had(error)
-    server.start()
-    yield server
-    server.stop(kill=True)
-
-
-def not_to_be_had(error: NotToBeHad) -> None:
-    """Skip, or fail where nothing may be skipped."""
-    if os.environ.get("CI"):
-        pytest.fail(str(error))
-    pytest.skip(str(error))
+    with started(lambda: deployed_redis(tmp_path / "redis", PASSWORD)) as server:
+        yield server
 
 
 def test_what_the_broker_acknowledged_survives_its_being_killed(broker: KafkaBroker) -> None:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.logs.topics import topic_plans
-from tests.support.deployed import deployed_kafka_settings, deployed_redis
 from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix, remove_topics
 from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
-from tests.support.service import ORDERS, Service, dangol, serving, wait_for
+from tests.support.service import dangol, wait_for
 from tests.support.small_shop import MUGS, PLATES, PRODUCTS, REGULAR, order, view
-
-PASSWORD = "of-this-test-0123456789"
-INVOICES = 1_200
-AT_ONCE = 100
 
 
 @pytest.fixture
@@ -36,97 +27,6 @@ def shop(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deploym
     with deployment(tmp_path / "data", kafka_address, redis_url, prefix=prefix) as made:
         yield made
     remove_topics(kafka_address, prefix)
-
-
-def example_orders(count: int) -> list[dict[str, Any]]:
-    """The first orders of the example shop, as a shop posts them."""
-    with gzip.open(ORDERS) as packed:
-        rows = list(itertools.islice(csv.DictReader(io.TextIOWrapper(packed, "utf-8")), 60 * count))
-    orders: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row["InvoiceNo"].startswith("C") or int(row["Quantity"]) < 1 or not row["CustomerID"]:
-            continue
-        told = orders.setdefault(
-            row["InvoiceNo"],
-            {
-                "event_id": f"e-{row['InvoiceNo']}",
-                "type": "order_completed",
-                "order_id": row["InvoiceNo"],
-                "customer_id": row["CustomerID"],
-                "currency": "GBP",
-                "occurred_at": f"2026-{1 + len(orders) % 9:02d}-{1 + len(orders) % 28:02d}T10:00:00Z",
-                "lines": [],
-            },
-        )
-        told["lines"].append(
-            {"product_id": row["StockCode"], "quantity": int(row["Quantity"]), "price": row["UnitPrice"]}
-        )
-    return list(orders.values())[:count]
-
-
-def post(service: Service, events: Sequence[dict[str, Any]]) -> None:
-    """Post events, a hundred at once; all are new."""
-    for start in range(0, len(events), AT_ONCE):
-        part = events[start : start + AT_ONCE]
-        assert service.tell(*part) == ["accepted"] * len(part)
-
-
-def rows_of(service: Service, products: Sequence[str], customers: Sequence[str]) -> list[Any]:
-    """What a service recommends; without what every answer has of its own."""
-    asked: list[tuple[str, dict[str, str]]] = [("home.popular", {})]
-    asked += [("product.bought-together", {"product_ids": each}) for each in products]
-    asked += [("home.for-you", {"customer_id": each}) for each in customers]
-    rows = []
-    for placement, query in asked:
-        answered = service.get(f"/v1/recommendations/{placement}", **query)
-        assert answered["degraded"] == []
-        for item in answered["items"]:
-            item.pop("click_token")
-        rows.append((placement, query, answered["snapshot"], answered["items"]))
-    return rows
-
-
-def test_the_processes_of_the_compose_file_answer_what_the_embedded_deployment_answers(tmp_path: Path) -> None:
-    orders = example_orders(INVOICES)
-    products = sorted({line["product_id"] for each in orders[:40] for line in each["lines"]})[:25]
-    customers = sorted({each["customer_id"] for each in orders})[:15]
-    alone = tmp_path / "embedded"
-    dangol("init", data=alone, check=True)
-    with serving(alone) as service:
-        post(service, orders)
-        trained = json.loads(dangol("train", "--json", data=alone, check=True).stdout)["snapshot_id"]
-        wait_for(lambda: service.get("/v1/recommendations/home.popular")["snapshot"] == trained, "the snapshot")
-        expected = rows_of(service, products, customers)
-
-    broker = KafkaBroker(tmp_path / "kafka", deployed_kafka_settings())
-    redis_server = deployed_redis(tmp_path / "redis", PASSWORD)
-    try:
-        broker.start()
-        redis_server.start()
-        address = f"redis://127.0.0.1:{redis_server.port}/0"
-        secret = {"DANGOL_REDIS_PASSWORD": PASSWORD}
-        with deployment(tmp_path / "data", broker.address, address, prefix="dangol", **secret) as shop:
-            projectors = [shop.projector(), shop.projector()]
-            service = shop.serve("--workers", "2", "--role", "all")
-            post(service, orders)
-            shop.wait_until_folded()
-            trainer = shop.trainer()
-            wait_for(lambda: shop.status()["snapshot"] is not None, "a snapshot", within_s=120)
-            assert shop.status()["snapshot"] == trained, "the same events give the same models"
-            wait_for(
-                lambda: all(service.get("/v1/recommendations/home.popular")["snapshot"] == trained for _ in range(10)),
-                "both workers to answer from it",
-                within_s=60,
-            )
-            assert rows_of(service, products, customers) == expected
-            assert "no difference" in shop.run("replay", "--verify")
-            archived = {path.parent.parent.name for path in (shop.folder / "archive").rglob("*.parquet")}
-            assert archived, "the trainer archives what Kafka will forget"
-            assert [each.stop() for each in (*projectors, trainer)] == [0, 0, 0]
-            assert service.stop() == 0, service.said
-    finally:
-        redis_server.stop(kill=True)
-        broker.stop(kill=True)
 
 
 def test_what_one_process_takes_another_answers(shop: Deployment) -> None:

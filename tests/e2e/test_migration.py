@@ -25,8 +25,7 @@ from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.events import ProductViewed, RankingShown
 from ingest.vocabulary.ids import Position, Subject
 from ingest.vocabulary.ports import EventLog
-from serving.configuration import load_configuration
-from serving.distributed import Addresses, distributed_shop
+from serving.distributed import distributed_shop
 from serving.embedded import embedded_shop
 from serving.folder import server_lock
 from serving.wiring import open_migration
@@ -34,6 +33,7 @@ from tests.support.build import fact
 from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix, remove_topics
 from tests.support.embedded import read_all
+from tests.support.folded import addresses_of
 from tests.support.service import Service, dangol, environment, serving
 from tests.support.small_shop import MUGS, PLATES, REGULAR, SMALL_IMPORT, order, view
 
@@ -51,17 +51,10 @@ def place(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deploy
     remove_topics(kafka_address, prefix)
 
 
-def addresses(place: Deployment) -> Addresses:
-    """Where a deployment's Kafka and Redis are."""
-    distributed = load_configuration(place.folder / "dangol.toml", required=True).distributed
-    assert distributed is not None
-    return Addresses(distributed.kafka_settings, distributed.redis)
-
-
 @contextlib.contextmanager
 def held_keyring(place: Deployment) -> Iterator[KafkaKeyring]:
     """The keyring of a deployment."""
-    with distributed_shop(addresses(place)) as shop:
+    with distributed_shop(addresses_of(place.folder)) as shop:
         yield shop.keyring
 
 
@@ -131,7 +124,7 @@ def held_by(folder: Path) -> Held:
 
 def held_at(place: Deployment, like: Held) -> Held:
     """What a deployment holds, of the same people."""
-    with distributed_shop(addresses(place)) as shop, shop.dead_letters() as letters:
+    with distributed_shop(addresses_of(place.folder)) as shop, shop.dead_letters() as letters:
         subjects = [subject for subject, _, _ in like.people]
         held = Held.of(shop.log, letters, shop.keyring, subjects)
         with embedded_shop(place.folder.parent / "data") as old:
@@ -242,7 +235,7 @@ def refusal(place: Deployment, folder: Path) -> str:
 
 
 def test_states_or_an_archive_without_a_log_are_left_as_they_are(place: Deployment, small_folder: Path) -> None:
-    there = addresses(place)
+    there = addresses_of(place.folder)
     with (
         distributed_shop(there) as shop,
         contextlib.closing(open_redis(there.redis_url, timeout_s=5.0)) as client,
@@ -258,7 +251,7 @@ def test_states_or_an_archive_without_a_log_are_left_as_they_are(place: Deployme
 
 
 def test_a_place_of_another_shop_is_left_as_it_is(place: Deployment, small_folder: Path) -> None:
-    with distributed_shop(addresses(place)) as shop:
+    with distributed_shop(addresses_of(place.folder)) as shop:
         secret = shop.keyring.secret("click-tokens")
         with shop.dead_letters() as letters:
             letters.add([DeadLetter(source="api", code="c", detail="d", place="p", payload="{}")], at_ms=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import random
 import signal
 import time
@@ -15,14 +15,24 @@ import pytest
 
 from ingest.privacy import Alias
 from ingest.vocabulary.codec import VERSION
-from ingest.vocabulary.ids import PARTITIONS, CustomerId, partition_of
-from serving.wiring import open_engine
+from ingest.vocabulary.ids import CustomerId, partition_of
 from tests.support.deployment import Deployment, deployment
 from tests.support.distributed import own_prefix
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.folded import is_folded
+from tests.support.kafka import KafkaBroker
 from tests.support.killing import kill_worker, replace, workers_of
-from tests.support.ledger import PAIRS, Ledger, assert_counted_once, evidence, load, profiles_of
+from tests.support.ledger import (
+    PAIRS,
+    Ledger,
+    Load,
+    assert_as_replayed,
+    assert_counted_once,
+    evidence,
+    load,
+    profiles_of,
+)
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import ServerProcess, started
 from tests.support.service import Service, wait_for
 from tests.support.small_shop import MUGS, PRODUCTS, REGULAR, order, view
 
@@ -32,22 +42,15 @@ SESSION_WAIT_S = 40.0  # a group notices after 10 s that a member died, and move
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A broker of these tests' own, to be killed."""
-    try:
-        own = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    except NotToBeHad as error:
-        pytest.skip(str(error))
-    own.start()
-    yield own
-    own.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path_factory.mktemp("kafka"))) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis of these tests' own, to be killed and emptied."""
-    own = RedisServer(tmp_path_factory.mktemp("redis"))
-    own.start()
-    yield own
-    own.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path_factory.mktemp("redis"))) as own:
+        yield own
 
 
 @pytest.fixture
@@ -69,8 +72,8 @@ def assert_nothing_lost_or_repeated(shop: Deployment, ledger: Ledger, answering:
     """What must hold after every fault, once everything is folded."""
     print(dict(ledger.answers), f"{ledger.size()} events, {ledger.longest_silence_s:.1f} s without an answer at most")
     shop.wait_until_folded()
-    assert_counted_once(ledger, shop.folder, answering)
-    assert "no difference" in shop.run("replay", "--verify")
+    with shop.opened() as engine:
+        assert_counted_once(ledger, engine, answering)
 
 
 def a_moment(rng: random.Random) -> None:
@@ -113,13 +116,11 @@ def test_a_projector_that_slept_while_its_partitions_moved_changes_nothing_when_
         wait_for(lambda: questions_waiting(store.port), "the projector to be in mid-batch")
         zombie.pause()  # … and is away before it hears the answer
     shop.projector()
-    wait_for(lambda: shop.status()["lag"] == 0, "the other to fold everything", within_s=SESSION_WAIT_S)
-    before = shop.status()["ends"]
+    shop.wait_until_folded(SESSION_WAIT_S)
     zombie.go_on()
     wait_for(lambda: "another projector was here" in zombie.said, "the late write to be refused", within_s=30)
     with load(ledger, answering, name="later") as running:
         running.goes_on()
-    assert shop.status()["ends"] != before
     assert_nothing_lost_or_repeated(shop, ledger, answering)
 
 
@@ -132,7 +133,6 @@ def questions_waiting(port: int) -> bool:
     return False
 
 
-@pytest.mark.soak
 def test_projectors_that_join_and_leave_in_mid_batch_lose_and_repeat_nothing(
     shop: Deployment, rng: random.Random
 ) -> None:
@@ -151,36 +151,55 @@ def test_projectors_that_join_and_leave_in_mid_batch_lose_and_repeat_nothing(
     assert_nothing_lost_or_repeated(shop, ledger, answering)
 
 
-@pytest.mark.soak
 def test_a_broker_that_is_killed_and_started_again_loses_and_repeats_nothing(
     shop: Deployment, broker: KafkaBroker, rng: random.Random
 ) -> None:
-    ledger, _, answering = Ledger(), shop.projector(), opened(shop)
-    with load(ledger, answering) as running:
-        running.goes_on()
-        a_moment(rng)
-        broker.stop(kill=True)
-        wait_for(lambda: ledger.answers["503"], "senders to be told to come again")
+    ledger, projector, answering = Ledger(), shop.projector(), opened(shop)
+    shop.wait_until_folded()
+    with load(ledger, answering) as running, killed_meanwhile(broker, ledger, running, rng):
         assert answering.row("home.popular"), "answers go on without a broker"
-        broker.start()
-        running.goes_on()
+        newcomer = shop.projector()
+        wait_for(lambda: "what is needed is away" in newcomer.said, "a projector that starts without a broker to wait")
+    wait_for(lambda: newcomer.said.count("folding (Ctrl-C stops)") == 2, "it to begin")
     assert_nothing_lost_or_repeated(shop, ledger, answering)
+    assert projector.stop() == newcomer.stop() == 0, "both were at work"
 
 
-@pytest.mark.soak
 def test_a_redis_that_is_killed_and_started_again_loses_and_repeats_nothing(
     shop: Deployment, store: RedisServer, rng: random.Random
 ) -> None:
     ledger, _, answering = Ledger(), shop.projector(), opened(shop)
+
+    def degraded() -> list[str] | None:
+        """What an answer says is missing; None where no worker takes requests."""
+        with contextlib.suppress(OSError):
+            missing: list[str] = answering.get("/v1/recommendations/home.popular", customer_id="c-0-0")["degraded"]
+            return missing
+        return None
+
     with load(ledger, answering) as running:
-        running.goes_on()
-        a_moment(rng)
-        store.stop(kill=True)
-        wait_for(lambda: ledger.answers["503"], "senders to be told to come again")
-        assert answering.get("/v1/recommendations/home.popular", customer_id="c-0-0")["degraded"], "and says so"
-        store.start()
-        running.goes_on()
+        with killed_meanwhile(store, ledger, running, rng):
+            assert "profiles" in (degraded() or ()), "and says so"
+            kill_worker(answering, *workers_of(answering))
+            assert "catalogue" in wait_for(degraded, "a worker that starts without Redis to answer")
+            assert not answering.is_ready()
+        answering.wait_until_ready()
+        wait_for(lambda: "catalogue" not in (degraded() or ["catalogue"]), "the worker to know the products again")
     assert_nothing_lost_or_repeated(shop, ledger, answering)
+
+
+@contextlib.contextmanager
+def killed_meanwhile(server: ServerProcess, ledger: Ledger, running: Load, rng: random.Random) -> Iterator[None]:
+    """A server that senders need is away inside; before and afterwards they are served."""
+    running.goes_on()
+    a_moment(rng)
+    server.stop(kill=True)
+    try:
+        wait_for(lambda: ledger.answers["503"], "senders to be told to come again")
+        yield
+    finally:
+        server.start()  # other tests use it as well
+    running.goes_on()
 
 
 def test_nobody_is_answered_as_a_new_customer_after_redis_came_back_empty(shop: Deployment, store: RedisServer) -> None:
@@ -219,7 +238,7 @@ def test_nobody_is_answered_as_a_new_customer_after_redis_came_back_empty(shop: 
 
 def stored_profiles(shop: Deployment, customers: list[str]) -> dict[str, Any]:
     """Profiles as they are stored."""
-    with open_engine(shop.folder, None) as engine:
+    with shop.opened() as engine:
         return profiles_of(engine, customers)
 
 
@@ -241,12 +260,12 @@ def test_records_that_are_no_facts_stop_nobody_and_are_kept_as_dead_letters(
         running.goes_on(200)
     places.add((3, produce(shop, broker, 3, b"\x01 the last of its partition")))
     assert_nothing_lost_or_repeated(shop, ledger, answering)
-    with open_engine(shop.folder, None) as engine:
+    with shop.opened() as engine:
         letters = list(engine.dead_letters.all())
+        assert engine.train().orders == sum(ledger.counts().orders.values())
     assert {(letter.code, letter.place) for letter in letters} == {
         ("unreadable", f"partition {partition}, offset {offset}") for partition, offset in places
     }
-    assert json.loads(shop.run("train", "--json"))["orders"] == sum(ledger.counts().orders.values())
 
 
 def test_a_record_of_a_newer_version_stops_its_partition_and_no_other(shop: Deployment, broker: KafkaBroker) -> None:
@@ -254,7 +273,7 @@ def test_a_record_of_a_newer_version_stops_its_partition_and_no_other(shop: Depl
     with load(ledger, answering) as running:
         running.goes_on(200)
     shop.wait_until_folded()
-    with open_engine(shop.folder, None) as engine:
+    with shop.opened() as engine:
         customers = sorted(ledger.counts().orders)
         subjects = {who: engine.keyring.find(Alias("customer", CustomerId(who))) for who in customers}
         places = {who: partition_of(subject) for who, subject in subjects.items() if subject is not None}
@@ -264,17 +283,13 @@ def test_a_record_of_a_newer_version_stops_its_partition_and_no_other(shop: Depl
         with load(ledger, answering) as running:
             running.goes_on(200)
 
-        def folded() -> bool:
-            ends, positions = engine.log.ends(), engine.store.positions()
-            return all(ends[each] == positions[each] for each in range(PARTITIONS) if each != stopped)
-
-        wait_for(folded, "the other partitions")
+        wait_for(lambda: is_folded(engine, except_for=(stopped,)), "the other partitions")
         assert engine.store.positions()[stopped] == offset - 1
         after = profiles_of(engine, customers)
         assert engine.dead_letters.count() == 0
+        assert_as_replayed(engine)
     orders = ledger.counts().orders
     for who, partition in places.items():
         assert after[who] == before[who] if partition == stopped else after[who].orders == orders[who]
     known = sum(profile.orders for profile in after.values())
     wait_for(lambda: sum(evidence(answering).values()) == known, "the other partitions in the answers", within_s=20)
-    assert "no difference" in shop.run("replay", "--verify")

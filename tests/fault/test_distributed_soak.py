@@ -21,12 +21,14 @@ from tests.support.kafka import KafkaBroker
 from tests.support.killing import kill_worker, replace, workers_of
 from tests.support.ledger import Ledger, Load, assert_counted_once, load
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 from tests.support.service import Service
 from tests.support.small_shop import PRODUCTS
 
 SOAK_S = float(os.environ.get("DANGOL_SOAK_S", "300"))
 BETWEEN_S = (1.0, 6.0)  # faults
 ASLEEP_S_MAX = 14.0  # longer than a group waits for a silent member
+RESPAWN_S = 8.0  # a server takes a worker that ends within 5.5 s of its start for hopeless, and ends itself
 PASSWORD = "of-this-test-0123456789"
 
 
@@ -38,6 +40,7 @@ class Soak:
         self.faults: Counter[str] = Counter()
         self.projectors = [shop.projector(), shop.projector()]
         self.trainer = shop.trainer()
+        self._worker_killed_at = -RESPAWN_S
         self.answering, self.collecting = shop.serve("--workers", "2"), shop.serve("--role", "collect")
         assert self.collecting.send_json("POST", "/v1/products", {"products": PRODUCTS}).status == 200
 
@@ -68,6 +71,8 @@ class Soak:
         self.collecting = self._another(running, self.collecting, "--role", "collect")
 
     def kill_worker(self, running: Load) -> None:
+        time.sleep(max(self._worker_killed_at + RESPAWN_S - time.monotonic(), 0.0))
+        self._worker_killed_at = time.monotonic()
         kill_worker(self.answering, self.rng.choice(workers_of(self.answering)))
 
     def kill_server(self, running: Load) -> None:
@@ -109,34 +114,26 @@ class Soak:
 
 
 @pytest.mark.soak
-def test_minutes_of_kills_and_restarts_lose_and_repeat_nothing(
-    tmp_path: Path, rng: random.Random, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broker, store = (
-        KafkaBroker(tmp_path / "kafka", deployed_kafka_settings()),
-        deployed_redis(tmp_path / "redis", PASSWORD),
-    )
-    address, secret = f"redis://127.0.0.1:{store.port}/0", {"DANGOL_REDIS_PASSWORD": PASSWORD}
-    try:
-        broker.start()
-        store.start()
-        with deployment(tmp_path / "data", broker.address, address, prefix="soak", **secret) as shop:
-            ledger, soak = Ledger(), Soak(shop, broker, store, rng)
-            begun = time.monotonic()
-            with load(ledger, soak.answering, soak.collecting, pause_s=0.0) as running:
-                while time.monotonic() < begun + SOAK_S:
-                    soak.one_fault(running)
-                    time.sleep(rng.uniform(*BETWEEN_S))
-            seconds = time.monotonic() - begun
-            print_figures(ledger, soak.faults, seconds)
-            shop.wait_until_folded()
-            for name, secret in shop.variables.items():  # the ledger is compared in this process
-                monkeypatch.setenv(name, secret)
-            assert_counted_once(ledger, shop.folder, soak.answering)
-            assert "no difference" in shop.run("replay", "--verify")
-    finally:
-        store.stop(kill=True)
-        broker.stop(kill=True)
+def test_minutes_of_kills_and_restarts_lose_and_repeat_nothing(tmp_path: Path, rng: random.Random) -> None:
+    secret = {"DANGOL_REDIS_PASSWORD": PASSWORD}
+    with (
+        started(lambda: KafkaBroker(tmp_path / "kafka", deployed_kafka_settings())) as broker,
+        started(lambda: deployed_redis(tmp_path / "redis", PASSWORD)) as store,
+        deployment(
+            tmp_path / "data", broker.address, f"redis://127.0.0.1:{store.port}/0", prefix="soak", **secret
+        ) as shop,
+    ):
+        ledger, soak = Ledger(), Soak(shop, broker, store, rng)
+        begun = time.monotonic()
+        with load(ledger, soak.answering, soak.collecting, pause_s=0.0) as running:
+            while time.monotonic() < begun + SOAK_S:
+                soak.one_fault(running)
+                time.sleep(rng.uniform(*BETWEEN_S))
+        seconds = time.monotonic() - begun
+        print_figures(ledger, soak.faults, seconds)
+        shop.wait_until_folded()
+        with shop.opened() as engine:
+            assert_counted_once(ledger, engine, soak.answering)
 
 
 def print_figures(ledger: Ledger, faults: Counter[str], seconds: float) -> None:

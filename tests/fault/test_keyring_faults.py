@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from ingest.vocabulary.ids import Subject
 from tests.support.distributed import own_prefix
 from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 
 MARY = Alias("customer", "mary-17850@example.org")
 VISITOR = Alias("anonymous", "visitor-a-7")
@@ -66,18 +68,14 @@ class Place:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory, kafka_address: str) -> Iterator[KafkaBroker]:
-    made = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    made.start()
-    yield made
-    made.stop(kill=True)
+    with started(lambda: KafkaBroker(tmp_path_factory.mktemp("kafka"))) as made:
+        yield made
 
 
 @pytest.fixture
 def place(broker: KafkaBroker, tmp_path: Path) -> Iterator[Place]:
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield Place(broker, server)
-    server.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path / "redis")) as server:
+        yield Place(broker, server)
 
 
 def eventually(what: Callable[[], object]) -> None:
@@ -142,10 +140,10 @@ def test_without_its_broker_nobody_new_is_made_and_nothing_is_left_half_made(pla
         mary = subject_of(keyring, MARY)
         place.broker.stop(kill=True)
         try:
-            with pytest.raises(Unavailable):
-                keyring.resolve([VISITOR])
-            with pytest.raises(Unavailable):
-                keyring.begin_erasure(mary)
+            with ThreadPoolExecutor(2) as threads:
+                for each in (threads.submit(keyring.resolve, [VISITOR]), threads.submit(keyring.begin_erasure, mary)):
+                    with pytest.raises(Unavailable):
+                        each.result(WAIT_S)
             assert other.find(VISITOR) is None, "what the broker does not have is given to nobody"
             assert other.find(MARY) == mary, "what is known is known without the broker"
             assert keyring.erasing() == []

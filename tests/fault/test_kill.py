@@ -35,7 +35,7 @@ from tests.support.service import (
 )
 from tests.support.small_shop import MUGS, PLATES, order, view
 
-ROUNDS = pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.soak)])
+ROUNDS = pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.soak)])
 ROWS_OF_EXAMPLE = 60_000
 CLIENTS = 4
 BATCH = 3

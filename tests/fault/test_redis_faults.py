@@ -17,6 +17,7 @@ from ingest.vocabulary.errors import ConfigurationError, DangolError, PositionCo
 from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS
 from tests.support.projections import NamedPartitions
 from tests.support.redis_server import RedisServer, redis_cluster
+from tests.support.server_process import started
 
 TIMEOUT_S = 0.4
 PATIENCE_S = 4 * TIMEOUT_S  # the rest is a busy machine
@@ -29,11 +30,8 @@ def ends() -> tuple[int, ...]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    made = RedisServer(tmp_path / "redis")
-    made.start()
-    yield made
-    if made.process is not None:
-        made.stop(kill=True)
+    with started(lambda: RedisServer(tmp_path / "redis")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -75,6 +75,10 @@ class HandMembership:
         """Go on behind this offset."""
         self._after[partition] = after
 
+    def begin_at_the_start(self) -> None:
+        """What a broker makes of a member that lost its partitions and got them back: it knows no offsets."""
+        self._after.clear()
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -203,3 +207,12 @@ def test_a_projector_that_slept_while_its_partitions_moved_counts_nothing_again(
         assert dangol.store.positions() == before, "what it folded from where it slept was refused"
         dangol.finish()
         assert states_of(dangol.store, PROJECTIONS) == states_of_a_replay(dangol.log, folder)
+
+
+def test_a_member_that_joined_again_unnoticed_does_not_read_what_is_folded() -> None:
+    with group() as dangol:
+        dangol.log.append(views(4 * STEP_FACTS, subject="mary"))
+        dangol.finish()
+        dangol.log.append(views(STEP_FACTS, subject="mary"))
+        dangol.members[0].begin_at_the_start()
+        assert [dangol.workers[0].step(0.0), dangol.workers[0].step(0.0)] == [0, STEP_FACTS]

@@ -8,10 +8,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment, wait_for
+from serving.engine import Engine
+from tests.support.folded import opened, wait_until_folded
+from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment
 
 
 class Worker:
@@ -67,7 +70,8 @@ class Deployment:
             f'[distributed]\nkafka = "{kafka}"\nredis = "{redis_url}"\nprefix = "{prefix}"\n', encoding="utf-8"
         )
         self._started: list[Worker | Service] = []
-        self.run("init")
+        with self.opened():
+            pass  # makes the topics
 
     def run(self, *words: str) -> str:
         """A command that must succeed; what it printed."""
@@ -90,9 +94,13 @@ class Deployment:
         """One more server, ready."""
         return self._keep(Service(self.folder, arguments=arguments, variables=self.variables)).wait_until_ready()
 
-    def wait_until_folded(self) -> None:
+    def opened(self) -> AbstractContextManager[Engine]:
+        """The shop, opened in this process with the variables of its own: a command costs a second of a core."""
+        return opened(self.folder, self.variables)
+
+    def wait_until_folded(self, within_s: float = STOP_WAIT_MAX_S) -> None:
         """Wait until the projectors have folded everything that is in the log."""
-        wait_for(lambda: self.status()["lag"] == 0, "everything to be folded", within_s=STOP_WAIT_MAX_S)
+        wait_until_folded(self.folder, self.variables, within_s)
 
     def close(self) -> None:
         """End whatever still runs."""

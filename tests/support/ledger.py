@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ingest.privacy import Alias
@@ -21,7 +20,6 @@ from ingest.vocabulary.events import OrderCompleted, ProductViewed
 from ingest.vocabulary.ids import CustomerId
 from personalization.customer.projection import ProfileProjection
 from serving.engine import Engine
-from serving.wiring import open_engine
 from tests.support.client import Client
 from tests.support.service import wait_for
 from tests.support.small_shop import MUGS, PLATES, order, view
@@ -181,22 +179,31 @@ def load(ledger: Ledger, *targets: Client, name: str = "c", senders: int = 3, pa
     made.stop()
 
 
-def assert_counted_once(ledger: Ledger, folder: Path, answering: Client) -> None:
-    """Every acknowledged event is in the log, the profiles and the evidence of pairs, each once; nothing else is."""
+def assert_counted_once(ledger: Ledger, engine: Engine, answering: Client) -> None:
+    """Every acknowledged event is in the log, the profiles and the evidence of pairs, each once; nothing else is.
+
+    The states are those of a clean replay.
+    """
     counts = ledger.counts()
-    with open_engine(folder, None) as engine:
-        counted = Counter(
-            event.order_id if isinstance(event, OrderCompleted) else str(event.event_id)
-            for event in engine.events(engine.log.ends(), None)
-            if isinstance(event, OrderCompleted | ProductViewed)
-        )
-        acknowledged = Counter(event.get("order_id", event["event_id"]) for event in ledger.acknowledged.values())
-        assert counted - acknowledged == Counter(), "counted twice, or never acknowledged"
-        assert acknowledged - counted == Counter(), "lost"
-        profiles = profiles_of(engine, sorted(counts.orders))
+    counted = Counter(
+        event.order_id if isinstance(event, OrderCompleted) else str(event.event_id)
+        for event in engine.events(engine.log.ends(), None)
+        if isinstance(event, OrderCompleted | ProductViewed)
+    )
+    acknowledged = Counter(event.get("order_id", event["event_id"]) for event in ledger.acknowledged.values())
+    assert counted - acknowledged == Counter(), "counted twice, or never acknowledged"
+    assert acknowledged - counted == Counter(), "lost"
+    profiles = profiles_of(engine, sorted(counts.orders))
     assert {who: profile.orders for who, profile in profiles.items()} == counts.orders
     assert {who: profile.views for who, profile in profiles.items()} == counts.views
     wait_for(lambda: evidence(answering) == counts.together, "the orders in the answers", within_s=20)
+    assert_as_replayed(engine)
+
+
+def assert_as_replayed(engine: Engine) -> None:
+    """The states are byte for byte what the log comes to."""
+    replayed = engine.replay(verify=True, progress=lambda _: None)
+    assert replayed.difference is None, replayed.difference
 
 
 def profiles_of(engine: Engine, customers: Sequence[str]) -> dict[str, Any]:

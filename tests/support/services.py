@@ -13,8 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.kafka import KafkaBroker, NotToBeHad
+from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import NotToBeHad
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.5
