@@ -19,6 +19,7 @@ Model = Literal[
     "next",
     "near",
     "close",
+    "kin",
     "walk",
     "alike",
     "baskets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,18 +47,15 @@ class Postings(NamedTuple):
     entry: CountVector
 
 
-def histories_of(interactions: Interactions, gap_s: int | None, *, orders_only: bool = False) -> Histories:
+def histories_of(interactions: Interactions, gap_s: int | None) -> Histories:
     """The histories of a shop.
 
     Args:
         gap_s: a pause longer than this ends a visit; None for the whole history of a person.
-        orders_only: leave out all but what was bought.
 
     Cost: two sorts of the interactions.
     """
-    taken = np.flatnonzero(interactions.kind == ORDER) if orders_only else np.arange(len(interactions.kind))
-    person = interactions.person[interactions.subject[taken]].astype(np.int64)
-    by_person = taken[np.argsort(person, kind="stable")]
+    by_person = np.argsort(interactions.person[interactions.subject], kind="stable")
     person = interactions.person[interactions.subject[by_person]]
     time_s = interactions.time_s[by_person]
     begins = np.diff(person, prepend=-1) != 0
@@ -100,8 +97,13 @@ def newest(histories: Histories, count: int) -> Histories:
     """The last so many histories."""
     first = max(0, len(histories) - count)
     at = histories.start[first]
-    columns: tuple[NDArray[Any], ...] = (histories.product[at:], histories.time_s[at:], histories.kind[at:])
-    return Histories(histories.start[first:] - at, *columns, histories.products)
+    return Histories(
+        histories.start[first:] - at,
+        histories.product[at:],
+        histories.time_s[at:],
+        histories.kind[at:],
+        histories.products,
+    )
 
 
 def distinct(histories: Histories) -> Histories:

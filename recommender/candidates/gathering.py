@@ -18,10 +18,10 @@ class Gathered(NamedTuple):
     """Candidates of n questions, at most c each.
 
     Attributes:
-        count: (n,); row: (n, c); features: (n, c, FEATURES) float32.
+        found: (n,); row: (n, c); features: (n, c, FEATURES) float32.
     """
 
-    count: NDArray[np.int64]
+    found: NDArray[np.int64]
     row: NDArray[np.int32]
     features: NDArray[np.float32]
 
@@ -67,7 +67,7 @@ def labels_of(gathered: Gathered, targets: Ragged) -> NDArray[np.bool_]:
     owners = targets.owners()
     for owner, target in zip(owners.tolist(), targets.values.tolist(), strict=True):
         labels[owner] |= gathered.row[owner] == target
-    labels &= np.arange(gathered.row.shape[1]) < gathered.count[:, None]
+    labels &= np.arange(gathered.row.shape[1]) < gathered.found[:, None]
     return labels
 
 

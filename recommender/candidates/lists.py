@@ -57,6 +57,8 @@ def fit_list(
     products = len(material.interactions.products)
     if name in ("next", "near", "close"):
         return steps(*material.units(plan), getattr(plan, name), threads, wanted)
+    if name == "kin":
+        return steps(material.people, material.people_postings, plan.kin, threads, wanted)
     if name == "alike":
         people = material.baskets_of_people
         return nearest(people.start, people.product, None, products, plan.alike, plan.alike_kept, threads)
@@ -78,7 +80,8 @@ def fit_lists(material: Material, plan: Plan, text: Neighbours | None, threads: 
     """All lists by name."""
     products = len(material.interactions.products)
     fitted = {
-        name: fit_list(name, material, plan, threads) for name in ("next", "near", "close", "alike", "baskets", "ease")
+        name: fit_list(name, material, plan, threads)
+        for name in ("next", "near", "close", "kin", "alike", "baskets", "ease")
     }
     fitted["walk"] = walk(fitted["near"], fitted["near"], plan.walk_width, plan.walk_kept, threads)
     fitted["text"] = nothing(products) if text is None else text

@@ -7,7 +7,7 @@ import msgspec
 from ingest.vocabulary.ranking import Purpose
 from recommender.models.steps import StepsConfiguration
 
-LISTS = ("next", "near", "close", "walk", "alike", "baskets", "ease", "text")
+LISTS = ("next", "near", "close", "kin", "walk", "alike", "baskets", "ease", "text")
 """The lists of neighbours, in the order of their features."""
 HISTORIES = len(LISTS)  # the component behind the lists: what is in histories like this one
 COMPONENT_NAMES = (*LISTS, "histories")
@@ -47,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     Attributes:
         whole: whether steps and histories alike are of whole people rather than of visits.
-        next, near, close: steps ahead, to either side, and within a short time.
+        next, near, close, kin: steps ahead, to either side, within a short time, and within a person's life.
         alike, baskets: exponents (a, b, c) of the generalised cosine over people and over orders.
         asking: by purpose, one for each component.
         blend: by purpose, the weight of each component and of repetition when candidates are chosen.
@@ -58,6 +58,9 @@ class Plan(msgspec.Struct, frozen=True):
     next: StepsConfiguration = StepsConfiguration()
     near: StepsConfiguration = StepsConfiguration(back=0.5, spread=0.125)
     close: StepsConfiguration = StepsConfiguration(window=50, back=1.0, decay=1.0, half_life_s=1_800, spread=0.25)
+    kin: StepsConfiguration = StepsConfiguration(
+        window=50, back=1.0, decay=1.0, half_life_s=180 * 86_400, spread=0.25, damping=0.25
+    )
     walk_width: int = 30
     walk_kept: int = 100
     alike: tuple[float, float, float] = (0.5, 0.375, 0.75)

@@ -41,10 +41,30 @@ ASKED = (
 )
 """The ways a component may be asked; the first is tried first."""
 
+GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
+    ("next", ({"whole": False}, {"whole": True})),
+    ("next", ({"next": {"decay": 0.5}}, {"next": {"decay": 0.85}})),
+    ("next", ({"next": {"spread": 0.25}}, {"next": {"recency": 0.3}})),
+    ("near", ({"near": {"decay": 0.5}}, {"near": {"decay": 0.85}})),
+    ("near", ({"near": {"spread": 0.0}}, {"near": {"spread": 0.25}})),
+    ("near", ({"near": {"recency": 0.3}},)),
+    ("close", tuple({"close": {"half_life_s": value}} for value in (600, 7_200, _DAY_S, 7 * _DAY_S))),
+    ("kin", tuple({"kin": {"half_life_s": value * _DAY_S}} for value in (30, 720))),
+    ("kin", ({"kin": {"spread": 0.125}}, {"kin": {"spread": 0.5}})),
+    ("alike", tuple({"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5)))),
+    ("baskets", tuple({"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0)))),
+    ("ease", ({"ease": 60.0}, {"ease": 1_000.0})),
+    ("histories", ({"sessions": {"entry_decay": 0.6}}, {"sessions": {"entry_decay": 0.95}})),
+    ("histories", ({"sessions": {"recency": 0.1}}, {"sessions": {"recency": 1.0}})),
+    ("histories", ({"sessions": {"neighbours": 500}},)),
+)
+"""What is tried for which component, in this order: the best so far stands when the next is tried."""
+
 JUDGES: Mapping[str, tuple[Purpose, ...]] = {
     "next": ("next_item", "for_you"),
     "near": ("next_item", "for_you"),
     "close": ("for_you", "next_item"),
+    "kin": ("for_you", "next_item"),
     "alike": ("for_you", "next_item"),
     "baskets": ("basket", "for_you"),
     "ease": ("basket", "for_you"),
@@ -69,48 +89,26 @@ class Search:
         """The best plan found. Cost: some 40 trials of 1,500 questions."""
         if not self._questions:
             return self.plan
-        self._choose("next", "whole", [{"whole": False}, {"whole": True}])
-        for name in ("next", "near"):
-            self._steps(name, [{"decay": value} for value in (0.5, 0.85)])
-            self._steps(name, [{"spread": value} for value in (0.0, 0.25)])
-            self._steps(name, [{"recency": 0.3}])
-        self._steps("close", [{"half_life_s": value} for value in (600, 7_200, _DAY_S, 7 * _DAY_S)])
-        self._choose(
-            "alike", "", [{"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5))]
-        )
-        self._choose(
-            "baskets", "", [{"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0))]
-        )
-        self._choose("ease", "", [{"ease": value} for value in (60.0, 1000.0)])
-        self._sessions([{"entry_decay": value} for value in (0.6, 0.95)])
-        self._sessions([{"recency": value} for value in (0.1, 1.0)])
-        self._sessions([{"neighbours": 500}])
+        for component, alternatives in GRID:
+            self._choose(component, alternatives)
         for purpose in self._questions:
             self._ask(purpose)
         return self.plan
 
-    def _steps(self, name: str, changes: list[dict[str, Any]]) -> None:
-        base = getattr(self.plan, name)
-        self._choose(name, "", [{name: msgspec.structs.replace(base, **change)} for change in changes])
-
-    def _sessions(self, changes: list[dict[str, Any]]) -> None:
-        base = self.plan.sessions
-        self._choose("histories", "", [{"sessions": msgspec.structs.replace(base, **change)} for change in changes])
-
-    def _choose(self, component: str, _: str, changes: list[dict[str, Any]]) -> None:
+    def _choose(self, component: str, alternatives: tuple[dict[str, Any], ...]) -> None:
+        """Keep what judges a component best: what stands, or one of the alternatives to it."""
         purpose = next((each for each in JUDGES[component] if each in self._questions), None)
         if purpose is None:
             return
         best, best_plan = self._figure(component, purpose, self.plan), self.plan
         self.trials.append(Trial(component, purpose, "as it is", best))
-        for change in changes:
-            plan = msgspec.structs.replace(self.plan, **change)
-            if plan == self.plan:
-                continue
-            figure = self._figure(component, purpose, plan)
-            self.trials.append(Trial(component, purpose, str(change), figure))
-            if figure > best:
-                best, best_plan = figure, plan
+        for alternative in alternatives:
+            plan = _changed(self.plan, alternative)
+            if plan != self.plan:
+                figure = self._figure(component, purpose, plan)
+                self.trials.append(Trial(component, purpose, str(alternative), figure))
+                if figure > best:
+                    best, best_plan = figure, plan
         self.plan = best_plan
 
     def _ask(self, purpose: Purpose) -> None:
@@ -150,7 +148,7 @@ class Search:
 
     def _lists(self, purpose: Purpose, plan: Plan) -> dict[str, Neighbours]:
         wanted = self._wanted(purpose)
-        names = ("next", "near", "close", "alike", "baskets", "ease")
+        names = ("next", "near", "close", "kin", "alike", "baskets", "ease")
         lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in names}
         reached = np.unique(np.concatenate((wanted, lists["near"].row)))
         second = fit_list("near", self._material, plan, self._threads, reached.astype(np.int32))
@@ -172,3 +170,12 @@ class Search:
 
     def _wanted(self, purpose: Purpose) -> IntVector:
         return np.unique(self._questions[purpose].products.values).astype(np.int32)
+
+
+def _changed(plan: Plan, alternative: dict[str, Any]) -> Plan:
+    """A plan with some of its values replaced; of a nested one, some of its own."""
+    values = {
+        name: msgspec.structs.replace(getattr(plan, name), **value) if isinstance(value, dict) else value
+        for name, value in alternative.items()
+    }
+    return msgspec.structs.replace(plan, **values)

@@ -109,6 +109,6 @@ def _typical(lists: Neighbours) -> float:
     return float(np.round(lists.score[first].astype(np.float64).mean(), 9)) if len(first) else 1.0
 
 
-def _log(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _log(values: NDArray[Any]) -> NDArray[np.float32]:
     """Logarithms rounded, so that libraries that differ in the last bit agree."""
     return np.round(np.log(values), 4).astype(np.float32)

@@ -31,10 +31,11 @@ class Stores(NamedTuple):
 
     Attributes:
         list_start: (lists, products + 1) into list_row, list_score.
-        position_decay: (lists + 1,) what a product further back in the history weighs, a step; the last is the histories'.
+        position_decay: (lists + 1,) what a product further back weighs, a step; the last is the histories'.
         age_table: (lists + 1, ages) what a product of so many `age_step_s` ago weighs.
         depth: (lists + 1,) how many products of a history are looked up.
-        start, product, unit, posting_start, posting_entry: histories to be like; rarity (products,), recency (histories,).
+        start, product, unit, posting_start, posting_entry: histories to be like.
+        rarity: (products,) weight of sharing a product; recency: (histories,) weight of each.
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
         numbers: newest histories of a product, nearest histories, candidates.
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.

@@ -13,7 +13,6 @@ asymmetric cosine this is with weights and a damping of large groups added.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 

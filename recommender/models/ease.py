@@ -6,6 +6,7 @@ Source: Steck, "Embarrassingly shallow autoencoders for sparse data" (WWW 2019).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from recommender.histories import Histories
@@ -36,7 +37,7 @@ def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) 
     return _strongest(np.round(inverse, 9), kept)
 
 
-def _strongest(weights: np.ndarray, kept: int) -> Neighbours:  # type: ignore[type-arg]
+def _strongest(weights: NDArray[np.float64], kept: int) -> Neighbours:
     """The largest positive entries of each row, ties by the smaller column."""
     products = len(weights)
     kept = min(kept, products)

@@ -29,7 +29,7 @@ class StepsConfiguration(msgspec.Struct, frozen=True):
     """`decay` a step within `window`; `back` of it the other way round; `half_life_s` between the two, 0 for none.
 
     `recency` is the weight of the oldest history against the newest; `spread` the exponent that damps products by how
-    often they occur; `kept` neighbours a product.
+    often they occur, `damping` the one for histories by their length; `kept` neighbours a product.
     """
 
     window: int = 10
@@ -38,6 +38,7 @@ class StepsConfiguration(msgspec.Struct, frozen=True):
     half_life_s: int = 0
     recency: float = 1.0
     spread: float = 0.0
+    damping: float = 0.0
     kept: int = 100
 
 
@@ -82,16 +83,28 @@ def steps(
     spread = _damped(occurrences, configuration.spread).astype(np.float32)
     forward = powers(configuration.decay, configuration.window)
     ages, age_step_s = half_life_table(configuration.half_life_s)
-    share = np.linspace(configuration.recency, 1.0, len(histories) or 1).astype(np.float32)
-    columns = (histories.start, histories.product, histories.unit, histories.time_s, postings.start, postings.entry)
-    weights = (forward, forward * np.float32(configuration.back), ages, age_step_s, share, spread, spread)
-    return lists_of(
-        products,
-        lambda rows, work, out: sum_steps(rows, *columns, *weights, *work, *out),
-        configuration.kept,
-        threads,
-        wanted,
-    )
+    length = np.diff(histories.start).astype(np.float64)
+    share = np.linspace(configuration.recency, 1.0, len(histories) or 1)[: len(histories)]
+    share = (share * _damped(length, configuration.damping)).astype(np.float32)
+    arguments: list[Any] = [
+        histories.start,
+        histories.product,
+        histories.unit,
+        histories.time_s,
+        *postings,
+        forward,
+        forward * np.float32(configuration.back),
+        ages,
+        age_step_s,
+        share,
+        spread,
+        spread,
+    ]
+
+    def fill(rows: Array, work: tuple[Array, Array], out: tuple[int, Array, Array, Array]) -> None:
+        sum_steps(*[rows, *arguments, *work, *out])
+
+    return lists_of(products, fill, configuration.kept, threads, wanted)
 
 
 def walk(

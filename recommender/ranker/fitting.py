@@ -93,8 +93,8 @@ def _alone(component: int) -> Learned:
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     """The candidates as choices. Cost: a copy of the features."""
-    held = np.arange(gathered.row.shape[1]) < gathered.count[:, None]
-    start = np.concatenate(([0], np.cumsum(gathered.count))).astype(np.int64)
+    held = np.arange(gathered.row.shape[1]) < gathered.found[:, None]
+    start = np.concatenate(([0], np.cumsum(gathered.found))).astype(np.int64)
     labels = labels_of(gathered, questions.targets)[held].astype(np.uint8)
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
 

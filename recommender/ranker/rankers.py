@@ -41,7 +41,10 @@ def arrays_of(shared: Arrays, plan: Plan, learned: Mapping[Purpose, Learned]) ->
 
 
 class Rankers:
-    """Answers for the purposes a snapshot has rankers for. Any thread may ask: a kernel keeps the interpreter's lock."""
+    """Answers for the purposes a snapshot has rankers for.
+
+    Any thread may ask: the kernels keep the interpreter's lock.
+    """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
