@@ -102,9 +102,16 @@ def _fit(
     for name, share, fit in _steps(interactions, configuration):
         with watch.step(name, share):
             arrays |= {f"{name}.{part}": array for part, array in fit().items()}
+
+    def similar_of(some: Interactions) -> Neighbours:
+        fitted = arrays
+        if some is not interactions:
+            parts = similar.fit(some, configuration.similar, configuration.threads)
+            fitted = {f"similar.{part}": array for part, array in parts.items()}
+        return Neighbours(*(fitted[f"similar.similar_{part}"] for part in Neighbours._fields))
+
     with watch.step("ranking", 0.4):
-        text = Neighbours(*(arrays[f"similar.similar_{part}"] for part in Neighbours._fields))
-        rankers = fit_rankers(interactions, text, configuration, validation)
+        rankers = fit_rankers(interactions, similar_of, configuration, validation)
         arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
     return arrays | _described(interactions, configuration)
 

@@ -13,6 +13,7 @@ from recommender.models.ease import ease
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import steps, walk
 
+FIRST = ("next", "near", "close", "kin", "alike", "baskets", "ease")  # the lists that need no other
 BASKET_MIN = 2  # products of an order that says something about pairs
 
 
@@ -76,13 +77,9 @@ def fit_list(
     return ease(source, plan.ease, plan.ease_kept)
 
 
-def fit_lists(material: Material, plan: Plan, text: Neighbours | None, threads: int) -> dict[str, Neighbours]:
+def fit_lists(material: Material, plan: Plan, text: Neighbours, threads: int) -> dict[str, Neighbours]:
     """All lists by name."""
-    products = len(material.interactions.products)
-    fitted = {
-        name: fit_list(name, material, plan, threads)
-        for name in ("next", "near", "close", "kin", "alike", "baskets", "ease")
-    }
+    fitted = {name: fit_list(name, material, plan, threads) for name in FIRST}
     fitted["walk"] = walk(fitted["near"], fitted["near"], plan.walk_width, plan.walk_kept, threads)
-    fitted["text"] = nothing(products) if text is None else text
+    fitted["text"] = text
     return fitted

@@ -10,7 +10,7 @@ import numpy as np
 
 from ingest.vocabulary.ranking import IntVector, Purpose
 from recommender.candidates.gathering import gather_questions, reciprocal_ranks
-from recommender.candidates.lists import Material, fit_list
+from recommender.candidates.lists import FIRST, Material, fit_list
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
 from recommender.candidates.stores import shared_arrays, stores_of
 from recommender.models.neighbours import Neighbours, nothing
@@ -148,8 +148,7 @@ class Search:
 
     def _lists(self, purpose: Purpose, plan: Plan) -> dict[str, Neighbours]:
         wanted = self._wanted(purpose)
-        names = ("next", "near", "close", "kin", "alike", "baskets", "ease")
-        lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in names}
+        lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in FIRST}
         reached = np.unique(np.concatenate((wanted, lists["near"].row)))
         second = fit_list("near", self._material, plan, self._threads, reached.astype(np.int32))
         lists["walk"] = walk(second, second, plan.walk_width, plan.walk_kept, self._threads, wanted)

@@ -111,4 +111,5 @@ def _typical(lists: Neighbours) -> float:
 
 def _log(values: NDArray[Any]) -> NDArray[np.float32]:
     """Logarithms rounded, so that libraries that differ in the last bit agree."""
-    return np.round(np.log(values), 4).astype(np.float32)
+    rounded: NDArray[np.float32] = np.round(np.log(values), 4).astype(np.float32)
+    return rounded

@@ -46,7 +46,7 @@ class ModelCard(msgspec.Struct, frozen=True):
 
 def fit_rankers(
     interactions: Interactions,
-    text: Neighbours | None,
+    similar_of: Callable[[Interactions], Neighbours],
     configuration: TrainingConfiguration,
     validation: Validation | None = None,
     progress: Progress = lambda step, share: None,
@@ -54,7 +54,7 @@ def fit_rankers(
     """The arrays of `Rankers`, and the model card.
 
     Args:
-        text: neighbours by what products say about themselves.
+        similar_of: fits substitutes; what is held back must not be in those that the ranker learns with.
         validation: questions that come with the data. Then nothing is held back, and nothing but their purpose learned.
 
     Guarantees: the same arrays for any number of threads.
@@ -68,7 +68,7 @@ def fit_rankers(
     search = Search(material, asked, plan, threads)
     plan = search.run()
     progress("learning", 0.5)
-    shared = shared_arrays(fit_lists(material, plan, text, threads), material, plan)
+    shared = shared_arrays(fit_lists(material, plan, similar_of(held.rest), threads), material, plan)
     learned: dict[Purpose, Learned] = {}
     for purpose, questions in asked.items():
         learned[purpose] = learn(shared, plan, purpose, questions, threads, configuration.model)
@@ -76,7 +76,7 @@ def fit_rankers(
     progress("counting", 0.8)
     if held.rest is not interactions:
         material = material_of(interactions, plan.visit_gap_s)
-        shared = shared_arrays(fit_lists(material, plan, text, threads), material, plan)
+        shared = shared_arrays(fit_lists(material, plan, similar_of(interactions), threads), material, plan)
     card = ModelCard(
         questions={purpose: len(each) for purpose, each in held.questions.items()},
         trials=tuple(search.trials),
