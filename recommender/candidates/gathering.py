@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import FloatVector
-from recommender.candidates.stores import FEATURES, new_scratch
+from ingest.vocabulary.ranking import FloatVector, IntVector
+from recommender.candidates.stores import FACTORED_AT, FEATURES, new_scratch
 from recommender.interactions import ORDER
-from recommender.kernels.gathering import Stores, gather_all
+from recommender.kernels.gathering import Stores, add_factors, gather_all
+from recommender.models.factors import Factors, fold_in
 from recommender.questions import Questions, Ragged
 
 
@@ -26,8 +27,16 @@ class Gathered(NamedTuple):
     features: NDArray[np.float32]
 
 
-def gather_questions(stores: Stores, questions: Questions, candidates: int) -> Gathered:
-    """The candidates of every question. Memory: n × c × (FEATURES + 2) × 4 bytes."""
+def gather_questions(
+    stores: Stores, questions: Questions, candidates: int, factors: tuple[Factors, float] | None = None
+) -> Gathered:
+    """The candidates of every question.
+
+    Args:
+        factors: with the confidence of what was taken; None leaves their features 0.
+
+    Memory: n × c × (FEATURES + 2) × 4 bytes.
+    """
     size = len(questions)
     count, row = np.zeros(size, np.int64), np.zeros((size, candidates), np.int32)
     score = np.zeros((size, candidates), np.float32)
@@ -49,7 +58,18 @@ def gather_questions(stores: Stores, questions: Questions, candidates: int) -> G
         score,
         features,
     )
+    if factors is not None:
+        for at in range(size):
+            describe_factors(questions.products.row(at), factors, row[at, : count[at]], features[at])
     return Gathered(count, row, features)
+
+
+def describe_factors(
+    history: IntVector, factors: tuple[Factors, float], row: IntVector, features: NDArray[np.float32]
+) -> None:
+    """Fill the features that factors make of candidates."""
+    if len(history) and len(row):
+        add_factors(fold_in(history, *factors), factors[0].product, row, features, FACTORED_AT)
 
 
 def asked_at(questions: Questions) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ingest.vocabulary.ranking import Purpose
+from recommender.models.factors import FactorsConfiguration
 from recommender.models.steps import StepsConfiguration
 
 LISTS = ("next", "near", "close", "kin", "walk", "alike", "baskets", "ease", "text")
@@ -70,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True):
     ease: float = 250.0
     ease_kept: int = 100
     ease_products_max: int = 6_000
+    factors: FactorsConfiguration = FactorsConfiguration()
     sessions: SessionsConfiguration = SessionsConfiguration()
     candidates: int = 150
     asking: dict[str, tuple[Asking, ...]] = {}

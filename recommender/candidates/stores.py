@@ -12,12 +12,14 @@ from ingest.vocabulary.ranking import Purpose
 from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Plan
 from recommender.histories import newest, postings_of
-from recommender.kernels.gathering import EXTRA, PER_COMPONENT, Scratch, Stores
+from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
+from recommender.models.factors import Factors, fit_factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
 
 HISTORY_MAX = 50  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA
+FACTORED_AT = PER_COMPONENT * COMPONENTS + FACTORED
 _STEPS = 30  # entries further away than that weigh nothing
 _MONTH_S = 30 * 86_400
 
@@ -52,6 +54,12 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
     }
 
 
+def factor_arrays(material: Material, plan: Plan) -> Arrays:
+    """The factors of all products."""
+    factors = fit_factors(material.baskets_of_people, plan.factors)
+    return {f"factors_{name}": part for name, part in factors._asdict().items()}
+
+
 def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) -> Stores:
     """The stores of a purpose."""
     asking = plan.asking_for(purpose)
@@ -83,6 +91,11 @@ def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) 
         popular=shared["popular"],
         recent=shared["recent"],
     )
+
+
+def factors_of(shared: Mapping[str, NDArray[Any]]) -> Factors:
+    """The factors."""
+    return Factors(shared["factors_product"], shared["factors_gram"])
 
 
 def new_scratch(stores: Stores) -> Scratch:

@@ -20,8 +20,8 @@ from recommender.kernels.sequences import age_weight
 Array = NDArray[Any]
 
 PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm of that
-EXTRA = 9  # features of the product and the history, below
-SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED = range(EXTRA)
+EXTRA = 11  # features of the product and the history, below
+SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(EXTRA)
 _SMALLEST = 1e-3  # shares below it are alike
 _LOG_TERMS = 4
 
@@ -313,6 +313,8 @@ def describe(
         features[at, extra + RECENT] = stores.recent[there]
         features[at, extra + LENGTH] = min(length, 20)
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
+        features[at, extra + FACTORED] = 0
+        features[at, extra + FACTORED_LOG] = 0
 
 
 @row_kernel
@@ -367,3 +369,23 @@ def gather_one(
     return gather(
         product, time_s, now_s, bought, excluded, stores, scratch, out.row, out.score, out.because, out.features
     )
+
+
+@kernel
+def add_factors(person: Array, product: Array, row: Array, features: Array, column: int) -> None:
+    """What factors make of the candidates: their share of the best, and its logarithm, from a column on.
+
+    Args:
+        person: (factors,); product: (products, factors); row: (n,) candidates; features: (n, …).
+    """
+    best = 0.0
+    for at in range(len(row)):
+        value = 0.0
+        for factor in range(len(person)):
+            value += person[factor] * product[row[at], factor]
+        features[at, column] = max(value, 0.0)
+        best = max(best, value)
+    for at in range(len(row)):
+        share = features[at, column] / best if best > 0 else 0.0
+        features[at, column] = share
+        features[at, column + 1] = logarithm(share + _SMALLEST)

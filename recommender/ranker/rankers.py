@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
+from recommender.candidates.gathering import describe_factors
 from recommender.candidates.plan import LEARNED, Plan
-from recommender.candidates.stores import FEATURES, new_scratch, stores_of
+from recommender.candidates.stores import FEATURES, factors_of, new_scratch, stores_of
 from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import Found, gather_one
@@ -48,6 +49,7 @@ class Rankers:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
+        self._factors = (factors_of(arrays), self._plan.factors.alpha)
         self._rankers: dict[str, _Ranker] = {}
         scratch = None
         for purpose in LEARNED:
@@ -82,6 +84,7 @@ class Rankers:
         room = Found(*(np.empty_like(part) for part in self._room))
         now_s = int(time_s[-1]) if len(time_s) else 0
         count = gather_one(product, time_s, now_s, bought, excluded, ranker.stores, ranker.scratch, room)
+        describe_factors(product, self._factors, room.row[:count], room.features)
         features, value = room.features[:count], np.empty(count)
         if ranker.trees is None:
             score_linear(features, ranker.weights, value)

@@ -14,7 +14,7 @@ from recommender.candidates.lists import fit_lists, material_of
 from recommender.candidates.plan import LEARNED, Plan
 from recommender.candidates.search import Search, Trial
 from recommender.candidates.slices import Slice, cut
-from recommender.candidates.stores import shared_arrays
+from recommender.candidates.stores import factor_arrays, shared_arrays
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions
 from recommender.models.neighbours import Neighbours
@@ -69,6 +69,7 @@ def fit_rankers(
     plan = search.run()
     progress("learning", 0.5)
     shared = shared_arrays(fit_lists(material, plan, similar_of(held.rest), threads), material, plan)
+    shared |= factor_arrays(material, plan)
     learned: dict[Purpose, Learned] = {}
     for purpose, questions in asked.items():
         learned[purpose] = learn(shared, plan, purpose, questions, threads, configuration.model)
@@ -77,6 +78,7 @@ def fit_rankers(
     if held.rest is not interactions:
         material = material_of(interactions, plan.visit_gap_s)
         shared = shared_arrays(fit_lists(material, plan, similar_of(interactions), threads), material, plan)
+        shared |= factor_arrays(material, plan)
     card = ModelCard(
         questions={purpose: len(each) for purpose, each in held.questions.items()},
         trials=tuple(search.trials),

@@ -1,0 +1,83 @@
+"""Factors: a short vector for each product, from which a person's follows by least squares when it is asked for.
+
+Source: Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets" (ICDM 2008), as `implicit` fits
+it; a person is folded in with the equation that the fit itself solves, so nobody has to be in the snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from implicit.als import AlternatingLeastSquares
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ingest.vocabulary.ranking import IntVector
+from recommender.histories import Histories
+
+HISTORY_MAX = 50  # the newest products of a history that are folded in
+_SEED = 1
+_DIGITS = 6  # decimals kept: further ones depend on how a library adds up
+
+Matrix = NDArray[np.float32]
+
+
+class FactorsConfiguration(msgspec.Struct, frozen=True):
+    """`factors` numbers a product, `regularization`, `alpha` what taking a product adds to its confidence of 1.
+
+    Shops with more than `entries_max` different (person, product) pairs are fitted on their newest people.
+    """
+
+    factors: int = 64
+    regularization: float = 10.0
+    alpha: float = 20.0
+    iterations: int = 8
+    entries_max: int = 5_000_000
+
+
+class Factors(NamedTuple):
+    """`product` (products, factors) float32 and `gram` (factors, factors), its square plus the regularisation."""
+
+    product: Matrix
+    gram: NDArray[np.float64]
+
+
+def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Factors:
+    """Factors of every product; zeros for those nobody took.
+
+    Args:
+        people: each product once in a history.
+
+    Cost: entries × factors × iterations × 10 multiply-adds, on one thread.
+    """
+    width = configuration.factors
+    if not len(people.product):
+        return Factors(np.zeros((people.products, width), np.float32), np.eye(width))
+    first = int(np.searchsorted(people.start, len(people.product) - configuration.entries_max, side="left"))
+    start, product = people.start[first:] - people.start[first], people.product[people.start[first] :]
+    matrix = sparse.csr_matrix(
+        (np.ones(len(product), np.float32), product, start), shape=(len(start) - 1, people.products)
+    )
+    model = AlternatingLeastSquares(
+        factors=width,
+        regularization=configuration.regularization,
+        alpha=configuration.alpha,
+        iterations=configuration.iterations,
+        random_state=_SEED,
+        num_threads=1,
+        use_gpu=False,
+    )
+    model.fit(matrix, show_progress=False)
+    rounded = np.round(np.asarray(model.item_factors, np.float64), _DIGITS)
+    gram = rounded.T @ rounded + configuration.regularization * np.eye(width)
+    return Factors(rounded.astype(np.float32), np.round(gram, _DIGITS))
+
+
+def fold_in(history: IntVector, factors: Factors, alpha: float) -> NDArray[np.float64]:
+    """The vector of somebody who took these products. Cost: 40 µs at 64 factors."""
+    taken = factors.product[history[-HISTORY_MAX:]].astype(np.float64)
+    confident = factors.gram + alpha * (taken.T @ taken)
+    solved: NDArray[np.float64] = np.linalg.solve(confident, (1.0 + alpha) * taken.sum(axis=0))
+    return solved
