@@ -52,6 +52,8 @@ _KIND_OF: dict[Purpose, ReasonKind] = {
     "for_you": "for_you",
     "basket": "bought_together",
     "next_basket": "buy_again",
+    "bought_together": "bought_together",
+    "similar": "similar",
 }
 _RECENCY = np.power(0.8, np.arange(SEEDS_MAX), dtype=np.float64)  # the weight of a history's products, newest first
 
@@ -161,17 +163,21 @@ class LiveModels:
         Where the candidates of the ranker are fewer, what is popular follows.
         """
         model, room = self._tail.configuration.model, limit + len(excluded)
+        if model == "popularity":
+            return _without(excluded, self.popular(None, room), limit)
         if purpose == "similar" or model == "similar":
-            found = self.similar(_recent_seeds(history), room)
+            found = _without(excluded, self.similar(_recent_seeds(history), room), limit)
         elif purpose == "bought_together" or model == "bought_together":
-            found = self.bought_together(_recent_seeds(history), room)
-        elif model == "popularity" or self._rankers is None or purpose not in self._rankers:
-            found = self.popular(None, room) if model == "popularity" else self.for_you(_recent_seeds(history), room)
+            found = _without(excluded, self.bought_together(_recent_seeds(history), room), limit)
+        elif self._rankers is None or purpose not in self._rankers:
+            return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
         else:
             return self._ranked(self._rankers, purpose, history, limit, excluded)
-        kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
-        columns: list[Array] = [column[kept] for column in found[1:]]
-        return Candidates(found.kind, *columns)
+        if model != "auto" or self._rankers is None or len(found.products) == limit:
+            return found
+        known = np.concatenate((excluded, found.products))
+        more = self._ranked(self._rankers, purpose, history, limit - len(found.products), known)
+        return _behind(found, more)
 
     def _ranked(
         self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector
@@ -307,6 +313,23 @@ class _HeldWork:
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.held = capacity, hold(new_work(capacity))
+
+
+def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
+    """The first `limit` candidates that are not excluded."""
+    kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
+    columns: list[Array] = [column[kept] for column in found[1:]]
+    return Candidates(found.kind, *columns)
+
+
+def _behind(first: Candidates, second: Candidates) -> Candidates:
+    """The second's candidates behind the first's, with scores that go on falling."""
+    last = float(first.scores[-1]) if len(first.scores) else 1.0
+    top = float(second.scores[0]) if len(second.scores) else 1.0
+    scores = last + np.minimum(second.scores - top, 0.0)
+    columns: list[Array] = [np.concatenate(pair) for pair in zip(first[1:], second[1:], strict=True)]
+    columns[1] = np.concatenate((first.scores, scores))
+    return Candidates(first.kind, *columns)
 
 
 def _recent_seeds(history: History) -> Seeds:

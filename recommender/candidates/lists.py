@@ -10,10 +10,12 @@ from recommender.histories import Histories, Postings, baskets_of, distinct, his
 from recommender.interactions import Interactions
 from recommender.models.cosine import nearest
 from recommender.models.ease import ease
+from recommender.models.factors import Factors, latent
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import steps, walk
 
 FIRST = ("next", "near", "close", "kin", "alike", "baskets", "ease")  # the lists that need no other
+WALKS = {"walk": "near", "stroll": "kin"}  # and the lists whose steps they take
 BASKET_MIN = 2  # products of an order that says something about pairs
 
 
@@ -77,9 +79,19 @@ def fit_list(
     return ease(source, plan.ease, plan.ease_kept)
 
 
-def fit_lists(material: Material, plan: Plan, text: Neighbours, threads: int) -> dict[str, Neighbours]:
+def fit_lists(
+    material: Material, plan: Plan, text: Neighbours, factors: Factors, threads: int
+) -> dict[str, Neighbours]:
     """All lists by name."""
     fitted = {name: fit_list(name, material, plan, threads) for name in FIRST}
-    fitted["walk"] = walk(fitted["near"], fitted["near"], plan.walk_width, plan.walk_kept, threads)
+    for name, steps_of in WALKS.items():
+        fitted[name] = walk(fitted[steps_of], fitted[steps_of], plan.walk_width, plan.walk_kept, threads)
+    fitted["latent"] = latent_lists(factors, plan, threads)
     fitted["text"] = text
     return fitted
+
+
+def latent_lists(factors: Factors, plan: Plan, threads: int) -> Neighbours:
+    """Neighbours by factors, where the catalogue is small enough to compare all with all."""
+    products = len(factors.product)
+    return latent(factors, plan.latent_kept, threads) if 0 < products <= plan.latent_products_max else nothing(products)

@@ -8,13 +8,17 @@ from ingest.vocabulary.ranking import Purpose
 from recommender.models.factors import FactorsConfiguration
 from recommender.models.steps import StepsConfiguration
 
-LISTS = ("next", "near", "close", "kin", "walk", "alike", "baskets", "ease", "text")
+LISTS = ("next", "near", "close", "kin", "walk", "stroll", "alike", "latent", "baskets", "ease", "text")
 """The lists of neighbours, in the order of their features."""
 HISTORIES = len(LISTS)  # the component behind the lists: what is in histories like this one
 COMPONENT_NAMES = (*LISTS, "histories")
 COMPONENTS = len(COMPONENT_NAMES)
+RELATED = tuple({"kin": 1.0, "stroll": 0.4, "latent": 0.4}.get(name, 0.0) for name in (*COMPONENT_NAMES, "again"))
+"""What makes a product related to one product, where neither orders nor words say it."""
 LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
+UNLEARNED: tuple[Purpose, ...] = ("bought_together", "similar")
+"""The purposes nothing in a log says the truth about: a fixed blend of `RELATED` ranks."""
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -49,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     Attributes:
         whole: whether steps and histories alike are of whole people rather than of visits.
         next, near, close, kin: steps ahead, to either side, within a short time, and within a person's life.
+        walk, stroll: two steps at random over `near`, and over `kin`, along the best `walk_width` of each.
         alike, baskets: exponents (a, b, c) of the generalised cosine over people and over orders.
         asking: by purpose, one for each component.
         blend: by purpose, the weight of each component and of repetition when candidates are chosen.
@@ -71,6 +76,8 @@ class Plan(msgspec.Struct, frozen=True):
     ease: float = 250.0
     ease_kept: int = 100
     ease_products_max: int = 6_000
+    latent_kept: int = 100
+    latent_products_max: int = 60_000  # every product is compared with every other
     factors: FactorsConfiguration = FactorsConfiguration()
     sessions: SessionsConfiguration = SessionsConfiguration()
     candidates: int = 150
@@ -83,4 +90,5 @@ class Plan(msgspec.Struct, frozen=True):
 
     def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
         """What makes a candidate."""
-        return self.blend.get(purpose, (1.0,) * COMPONENTS + (0.5,))
+        default = (1.0,) * COMPONENTS + (0.5,) if purpose in LEARNED else RELATED
+        return self.blend.get(purpose, default)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ingest.vocabulary.ranking import IntVector, Purpose
 from recommender.candidates.gathering import gather_questions, reciprocal_ranks
-from recommender.candidates.lists import FIRST, Material, fit_list
+from recommender.candidates.lists import FIRST, WALKS, Material, fit_list
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
 from recommender.candidates.stores import shared_arrays, stores_of
 from recommender.models.neighbours import Neighbours, nothing
@@ -80,8 +80,15 @@ class Search:
         trials: all that were made, in their order.
     """
 
-    def __init__(self, material: Material, questions: Mapping[Purpose, Questions], plan: Plan, threads: int) -> None:
-        self._material, self._threads, self.plan = material, threads, plan
+    def __init__(
+        self,
+        material: Material,
+        latent: Neighbours,
+        questions: Mapping[Purpose, Questions],
+        plan: Plan,
+        threads: int,
+    ) -> None:
+        self._material, self._latent, self._threads, self.plan = material, latent, threads, plan
         self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
 
@@ -149,9 +156,11 @@ class Search:
     def _lists(self, purpose: Purpose, plan: Plan) -> dict[str, Neighbours]:
         wanted = self._wanted(purpose)
         lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in FIRST}
-        reached = np.unique(np.concatenate((wanted, lists["near"].row)))
-        second = fit_list("near", self._material, plan, self._threads, reached.astype(np.int32))
-        lists["walk"] = walk(second, second, plan.walk_width, plan.walk_kept, self._threads, wanted)
+        for name, steps_of in WALKS.items():
+            reached = np.unique(np.concatenate((wanted, lists[steps_of].row))).astype(np.int32)
+            second = fit_list(steps_of, self._material, plan, self._threads, reached)
+            lists[name] = walk(second, second, plan.walk_width, plan.walk_kept, self._threads, wanted)
+        lists["latent"] = self._latent
         lists["text"] = nothing(len(self._material.interactions.products))
         return lists
 

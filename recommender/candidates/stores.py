@@ -13,7 +13,7 @@ from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Plan
 from recommender.histories import newest, postings_of
 from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
-from recommender.models.factors import Factors, fit_factors
+from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
 
@@ -52,12 +52,6 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
         "popular": _log(counts + 1.0),
         "recent": _log(lately + 1.0),
     }
-
-
-def factor_arrays(material: Material, plan: Plan) -> Arrays:
-    """The factors of all products."""
-    factors = fit_factors(material.baskets_of_people, plan.factors)
-    return {f"factors_{name}": part for name, part in factors._asdict().items()}
 
 
 def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) -> Stores:

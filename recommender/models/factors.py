@@ -6,6 +6,7 @@ it; a person is folded in with the equation that the fit itself solves, so nobod
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +17,9 @@ from scipy import sparse
 
 from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories
+from recommender.models.neighbours import Neighbours
 
+ROWS_AT_ONCE = 256
 HISTORY_MAX = 50  # the newest products of a history that are folded in
 _SEED = 1
 _DIGITS = 6  # decimals kept: further ones depend on how a library adds up
@@ -73,6 +76,36 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
     rounded = np.round(np.asarray(model.item_factors, np.float64), _DIGITS)
     gram = rounded.T @ rounded + configuration.regularization * np.eye(width)
     return Factors(rounded.astype(np.float32), np.round(gram, _DIGITS))
+
+
+def latent(factors: Factors, kept: int, threads: int = 1) -> Neighbours:
+    """Products whose factors point the same way, the well-known a little before the others: cosine × √length.
+
+    Cost: products² × factors multiply-adds; memory: `ROWS_AT_ONCE` × products × 8 bytes a thread.
+    """
+    product = factors.product
+    length = np.sqrt((product.astype(np.float64) ** 2).sum(axis=1))
+    known = length > 0
+    direction = product / np.where(known, length, 1.0)[:, None].astype(np.float32)
+    weighed = (direction * np.sqrt(length)[:, None]).astype(np.float32).T.copy()
+
+    def block(first: int) -> tuple[NDArray[np.int64], IntVector, Matrix]:
+        rows = np.arange(first, min(first + ROWS_AT_ONCE, len(product)))
+        scores = np.round(direction[rows] @ weighed, _DIGITS)
+        scores[np.arange(len(rows)), rows] = 0.0
+        width = min(kept, scores.shape[1])
+        few = np.sort(np.argpartition(-scores, width - 1, axis=1)[:, :width], axis=1)
+        best = np.take_along_axis(scores, few, axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")
+        row, score = np.take_along_axis(few, order, axis=1), np.take_along_axis(best, order, axis=1)
+        held = score > 0
+        return held.sum(axis=1), row[held].astype(np.int32), score[held].astype(np.float32)
+
+    with ThreadPoolExecutor(threads) as pool:
+        blocks = list(pool.map(block, range(0, len(product) if kept else 0, ROWS_AT_ONCE)))
+    nobody = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    count, row, score = (np.concatenate(parts) for parts in zip(nobody, *blocks, strict=True))
+    return Neighbours(np.concatenate(([0], np.cumsum(count))).astype(np.int64), row, score)
 
 
 def fold_in(history: IntVector, factors: Factors, alpha: float) -> NDArray[np.float64]:

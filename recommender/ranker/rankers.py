@@ -17,7 +17,7 @@ from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import Found, gather_one
 from recommender.kernels.trees import Trees, score_trees
-from recommender.ranker.fitting import Learned
+from recommender.ranker.fitting import Learned, prior
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -52,14 +52,16 @@ class Rankers:
         self._factors = (factors_of(arrays), self._plan.factors.alpha)
         self._rankers: dict[str, _Ranker] = {}
         scratch = None
-        for purpose in LEARNED:
-            if f"{purpose}.weights" in arrays:
+        for purpose in (*LEARNED, *UNLEARNED):
+            if f"{purpose}.weights" in arrays or purpose in UNLEARNED:
                 stores = stores_of(arrays, self._plan, purpose)
                 scratch = hold(new_scratch(stores)) if scratch is None else scratch
                 trees = None
                 if f"{purpose}.trees.tree_start" in arrays:
                     trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
-                self._rankers[purpose] = _Ranker(hold(stores), scratch, arrays[f"{purpose}.weights"], trees)
+                self._rankers[purpose] = _Ranker(
+                    hold(stores), scratch, arrays.get(f"{purpose}.weights", prior()), trees
+                )
         self._room = Found(
             np.zeros(self._plan.candidates, np.int32),
             np.zeros(self._plan.candidates, np.float32),

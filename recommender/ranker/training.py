@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import Purpose
-from recommender.candidates.lists import fit_lists, material_of
+from recommender.candidates.lists import Material, fit_lists, latent_lists, material_of
 from recommender.candidates.plan import LEARNED, Plan
 from recommender.candidates.search import Search, Trial
 from recommender.candidates.slices import Slice, cut
-from recommender.candidates.stores import factor_arrays, shared_arrays
+from recommender.candidates.stores import shared_arrays
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions
+from recommender.models.factors import Factors, fit_factors
 from recommender.models.neighbours import Neighbours
 from recommender.questions import Questions, questions_of
 from recommender.ranker.compare import Comparison
@@ -65,11 +66,11 @@ def fit_rankers(
     asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
     material = material_of(held.rest, plan.visit_gap_s)
     progress("searching", 0.1)
-    search = Search(material, asked, plan, threads)
+    factors = fit_factors(material.baskets_of_people, plan.factors)
+    search = Search(material, latent_lists(factors, plan, threads), asked, plan, threads)
     plan = search.run()
     progress("learning", 0.5)
-    shared = shared_arrays(fit_lists(material, plan, similar_of(held.rest), threads), material, plan)
-    shared |= factor_arrays(material, plan)
+    shared = _shared(material, plan, similar_of(held.rest), factors, threads)
     learned: dict[Purpose, Learned] = {}
     for purpose, questions in asked.items():
         learned[purpose] = learn(shared, plan, purpose, questions, threads, configuration.model)
@@ -77,8 +78,8 @@ def fit_rankers(
     progress("counting", 0.8)
     if held.rest is not interactions:
         material = material_of(interactions, plan.visit_gap_s)
-        shared = shared_arrays(fit_lists(material, plan, similar_of(interactions), threads), material, plan)
-        shared |= factor_arrays(material, plan)
+        factors = fit_factors(material.baskets_of_people, plan.factors)
+        shared = _shared(material, plan, similar_of(interactions), factors, threads)
     card = ModelCard(
         questions={purpose: len(each) for purpose, each in held.questions.items()},
         trials=tuple(search.trials),
@@ -87,6 +88,11 @@ def fit_rankers(
     )
     arrays = arrays_of(shared, plan, learned)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+def _shared(material: Material, plan: Plan, text: Neighbours, factors: Factors, threads: int) -> Arrays:
+    arrays = shared_arrays(fit_lists(material, plan, text, factors, threads), material, plan)
+    return arrays | {f"factors_{name}": part for name, part in factors._asdict().items()}
 
 
 def _given(interactions: Interactions, validation: Validation) -> Slice:
