@@ -327,8 +327,8 @@ def _behind(first: Candidates, second: Candidates) -> Candidates:
     last = float(first.scores[-1]) if len(first.scores) else 1.0
     top = float(second.scores[0]) if len(second.scores) else 1.0
     scores = last + np.minimum(second.scores - top, 0.0)
-    columns: list[Array] = [np.concatenate(pair) for pair in zip(first[1:], second[1:], strict=True)]
-    columns[1] = np.concatenate((first.scores, scores))
+    second = second._replace(scores=scores)
+    columns: list[Array] = [np.concatenate((first[at], second[at])) for at in range(1, len(first))]
     return Candidates(first.kind, *columns)
 
 

@@ -17,8 +17,9 @@ from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import walk
 from recommender.questions import Questions
 
-TRIAL_QUESTIONS_MAX = 1_500
+TRIAL_QUESTIONS_MAX = 600
 DEPTH = 20  # ranks that count
+HOPELESS = 0.2  # of the best component's figure: what is below is asked as it comes
 _DAY_S = 86_400
 
 
@@ -128,10 +129,12 @@ class Search:
                 worth.append(0.0)
                 continue
             only = {name: lists[name]} if component < HISTORIES else {}
-            best = -1.0
+            best, known = -1.0, max(worth, default=0.0)
             for change in ASKED:
                 if component == HISTORIES and change.depth > 20:
                     continue
+                if 0.0 <= best < known * HOPELESS:
+                    break
                 trial = asking.copy()
                 trial[component] = change
                 plan = msgspec.structs.replace(self.plan, asking={**self.plan.asking, purpose: tuple(trial)})

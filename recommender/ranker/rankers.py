@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
 from recommender.candidates.gathering import describe_factors
-from recommender.candidates.plan import LEARNED, Plan
+from recommender.candidates.plan import LEARNED, UNLEARNED, Plan
 from recommender.candidates.stores import FEATURES, factors_of, new_scratch, stores_of
 from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear
@@ -59,9 +59,8 @@ class Rankers:
                 trees = None
                 if f"{purpose}.trees.tree_start" in arrays:
                     trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
-                self._rankers[purpose] = _Ranker(
-                    hold(stores), scratch, arrays.get(f"{purpose}.weights", prior()), trees
-                )
+                weights = arrays.get(f"{purpose}.weights", prior())
+                self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, trees)
         self._room = Found(
             np.zeros(self._plan.candidates, np.int32),
             np.zeros(self._plan.candidates, np.float32),
