@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories
+from recommender.interactions import numbered_by_appearance
 
 HISTORY_MAX = 50  # the newest products of a history that are folded in
 _SEED = 1
@@ -51,16 +52,21 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
     Args:
         people: each product once in a history.
 
-    Cost: entries × factors × iterations × 10 multiply-adds, on one thread.
+    Products are numbered by their first appearance, so that their names do not matter.
+
+    Cost: a sort, and entries × factors × iterations × 10 multiply-adds, on one thread.
     """
     width = configuration.factors
     if not len(people.product):
         nothing = np.zeros((people.products, width), np.float32)
         return Factors(nothing, configuration.regularization * np.eye(width))
     first = int(np.searchsorted(people.start, len(people.product) - configuration.entries_max, side="left"))
-    start, product = people.start[first:] - people.start[first], people.product[people.start[first] :]
+    begin, start = people.start[first], people.start[first:] - people.start[first]
+    product, time_s = people.product[begin:], people.time_s[begin:]
+    in_time = np.lexsort((product, time_s, people.unit[begin:]))
+    column, columns = numbered_by_appearance(product[in_time].astype(np.int64), people.products)
     matrix = sparse.csr_matrix(
-        (np.ones(len(product), np.float32), product, start), shape=(len(start) - 1, people.products)
+        (np.ones(len(product), np.float32), column[product[in_time]], start), shape=(len(start) - 1, columns)
     )
     with threadpool_limits(1, "blas"):  # more would add up in another order
         model = AlternatingLeastSquares(
@@ -73,7 +79,8 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
             use_gpu=False,
         )
         model.fit(matrix, show_progress=False)
-        rounded = np.round(np.asarray(model.item_factors, np.float64), _DIGITS)
+        rounded = np.zeros((people.products, width))
+        rounded[column >= 0] = np.round(np.asarray(model.item_factors, np.float64), _DIGITS)[column[column >= 0]]
         gram = rounded.T @ rounded + configuration.regularization * np.eye(width)
     return Factors(rounded.astype(np.float32), np.round(gram, _DIGITS))
 
