@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from itertools import product as pairs
 
 import numpy as np
@@ -25,7 +26,7 @@ def as_dicts(found: Neighbours) -> Lists:
     ends = found.start.tolist()
     return {
         row: dict(zip(found.row[begin:end].tolist(), found.score[begin:end].tolist(), strict=True))
-        for row, (begin, end) in enumerate(zip(ends, ends[1:], strict=False))
+        for row, (begin, end) in enumerate(pairwise(ends))
         if end > begin
     }
 

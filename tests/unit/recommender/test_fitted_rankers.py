@@ -10,6 +10,7 @@ import pytest
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates, History, ProductIndex, Purpose
+from recommender.candidates.search import Search
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import VIEW
 from recommender.live import LiveModels
@@ -23,6 +24,7 @@ from tests.support.shops import ids
 LETTERS = "abcdefghij"  # of each two the second follows the first
 HOUR, SECOND = 1 / 24, 1 / 86_400
 NOTHING = np.zeros(0, np.int32)
+PURPOSES: tuple[Purpose, ...] = ("next_item", "for_you")
 
 
 def visits(names: str = LETTERS, people: int = 210) -> list[Event]:
@@ -78,17 +80,18 @@ def test_threads_a_second_run_and_events_told_twice_change_no_byte(snapshot: Sna
     assert again.snapshot_id == snapshot.snapshot_id
 
 
-def test_other_names_give_the_same_lists(snapshot: Snapshot) -> None:
-    """Names decide between equal scores alone; sums over rows in another order may differ in their last digits."""
+def test_other_names_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing ties. The search judges components alone, whose whole counts tie often, so it is left out here."""
+    monkeypatch.setattr(Search, "run", lambda self: self.plan)
     renamed = "".join(reversed(LETTERS))
-    live, other = live_of(snapshot), live_of(fit_in_memory(visits(renamed), TrainingConfiguration()))
-    for purpose in ("next_item", "for_you"):
+    there, back = str.maketrans(LETTERS, renamed), str.maketrans(renamed, LETTERS)
+    live, other = (live_of(fit_in_memory(visits(names), TrainingConfiguration())) for names in (LETTERS, renamed))
+    for purpose in PURPOSES:
         for products in ("a", "ca", "abcd", "jia"):
-            found = ask(live, products, purpose)
-            mirrored = ask(other, products.translate(str.maketrans(LETTERS, renamed)), purpose)
-            back = [each.translate(str.maketrans(renamed, LETTERS)) for each in ids(other, mirrored)]
+            found, mirrored = ask(live, products, purpose), ask(other, products.translate(there), purpose)
+            names = [each.translate(back) for each in ids(other, mirrored)]
             expected = dict(zip(ids(live, found), found.scores.tolist(), strict=True))
-            assert dict(zip(back, mirrored.scores.tolist(), strict=True)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+            assert dict(zip(names, mirrored.scores.tolist(), strict=True)) == pytest.approx(expected, abs=1e-3)
 
 
 def test_rankers_loaded_from_disk_answer_as_those_in_memory(snapshot: Snapshot, tmp_path: Path) -> None:
