@@ -90,7 +90,8 @@ class LiveModels:
         self._styles = hold(_lists(snapshot, "similar.styles"))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
-        self._rankers = None if snapshot is None else Rankers(snapshot.part("ranking"))
+        ranking = {} if snapshot is None else snapshot.part("ranking")
+        self._rankers = Rankers(ranking) if ranking else None  # snapshots from before there were rankers have none
         self._fresh_held = (tail.arrays, hold(tail.arrays))
         self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
         self._extras_held = hold(self._extras)
@@ -172,7 +173,7 @@ class LiveModels:
         elif self._rankers is None or purpose not in self._rankers:
             return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
         else:
-            return self._ranked(self._rankers, purpose, history, limit, excluded)
+            return self._followed(self._ranked(self._rankers, purpose, history, limit, excluded), limit, excluded)
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
         known = np.concatenate((excluded, found.products))
@@ -182,19 +183,33 @@ class LiveModels:
     def _ranked(
         self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector
     ) -> Candidates:
-        rows, index = self._frozen.row_of_index, self._frozen.index_of_row
-        known = history.products < len(rows)
-        row = rows[history.products[known]]
+        index, row, out = self._frozen.index_of_row, self._rows_of(history.products), self._rows_of(excluded)
         inside = row >= 0
-        kind = history.kind[known][inside]
-        out = rows[excluded[excluded < len(rows)]]
-        product, time_s = row[inside], history.time_s[known][inside]
+        product, time_s, kind = row[inside], history.time_s[inside], history.kind[inside]
         ranked = rankers.rank(purpose, product, time_s, product[kind == ORDER], out[out >= 0], limit)
         because = np.where(ranked.because >= 0, index[ranked.because], -1).astype(np.int32)
         size = len(ranked.row)
         return Candidates(
             _KIND_OF[purpose], index[ranked.row], ranked.score, because, np.zeros(size, np.int64), np.zeros(size)
         )
+
+    def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
+        """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
+        missing, taken = limit - len(found.products), np.concatenate((excluded, found.products))
+        if missing <= 0:
+            return found
+        popular = self.popular(None, limit + len(excluded)).products
+        more = popular[~np.isin(popular, taken)][:missing]
+        size, least = len(more), found.scores.min(initial=0.0)
+        behind = (
+            more,
+            least - 1.0 - np.arange(size),
+            np.full(size, -1, np.int32),
+            np.zeros(size, np.int64),
+            np.zeros(size),
+        )
+        columns: list[Array] = [np.concatenate(pair) for pair in zip(found[1:], behind, strict=True)]
+        return Candidates(found.kind, *columns)
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
@@ -217,6 +232,13 @@ class LiveModels:
             common += int(fresh.order_numbers[order, 1]) * int(second in lines)
             node = int(fresh.node_next[node])
         return common, total[0], total[1], self._tail.orders
+
+    def _rows_of(self, products: IntVector) -> IntVector:
+        """The snapshot's rows, -1 for what it has not."""
+        row, rows = np.full(len(products), -1, np.int32), self._frozen.row_of_index
+        known = (products >= 0) & (products < len(rows))
+        row[known] = rows[products[known]]
+        return row
 
     def _row(self, product: int) -> int:
         return int(self._frozen.row_of_index[product]) if product < len(self._frozen.row_of_index) else -1

@@ -36,7 +36,7 @@ def cut(interactions: Interactions, gap_s: int) -> Slice:
     entries = _Entries(interactions, gap_s)
     visits, gone_visits = _next_items(entries)
     people, gone_people = _last_products(entries, gone_visits)
-    baskets, gone_orders = _baskets(entries, gone_visits | gone_people)
+    baskets, gone_orders = _baskets(interactions)
     found: dict[Purpose, Questions] = {"next_item": visits, "for_you": people, "basket": baskets}
     rest = without(interactions, gone_visits | gone_people | gone_orders)
     return Slice(rest, {purpose: questions for purpose, questions in found.items() if len(questions)})
@@ -50,7 +50,6 @@ class _Entries:
     """
 
     def __init__(self, interactions: Interactions, gap_s: int) -> None:
-        self.interactions = interactions
         person = interactions.person[interactions.subject].astype(np.int64)
         self.at = np.argsort(person, kind="stable")
         self.person, self.time_s = person[self.at], interactions.time_s[self.at]
@@ -125,9 +124,9 @@ def _last_products(entries: _Entries, gone: NDArray[np.bool_]) -> tuple[Question
     return asking.questions(), entries.gone(np.concatenate([np.zeros(0, np.int64), *held]))
 
 
-def _baskets(entries: _Entries, gone: NDArray[np.bool_]) -> tuple[Questions, NDArray[np.bool_]]:
+def _baskets(interactions: Interactions) -> tuple[Questions, NDArray[np.bool_]]:
     """A product of the newest orders, from the others in it; the orders are held back."""
-    asking, interactions = Asking("basket"), entries.interactions
+    asking = Asking("basket")
     orders = interactions.orders
     size = np.diff(orders.start)
     usable = np.flatnonzero(size > 1)

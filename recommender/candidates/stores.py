@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import Purpose
 from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Plan
-from recommender.histories import newest, postings_of
+from recommender.histories import Histories, Postings, newest, postings_of
 from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
 from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
@@ -37,7 +37,6 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
     counts = np.bincount(interactions.product, minlength=len(interactions.products))
     recent = interactions.time_s > interactions.reference_s - _MONTH_S
     lately = np.bincount(interactions.product[recent], minlength=len(counts))
-    held = np.diff(postings.start)
     return {
         "list_start": np.stack([lists[name].start + behind[at] for at, name in enumerate(LISTS)]),
         "list_row": np.concatenate([lists[name].row for name in LISTS]).astype(np.int32),
@@ -47,7 +46,7 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
         "history_product": histories.product,
         "posting_start": postings.start,
         "posting_entry": postings.entry.astype(np.int32),
-        "rarity": _log((len(histories) + 1) / (held + 1)),
+        "rarity": _log((len(histories) + 1) / (_holding(histories, postings) + 1)),
         "recency": (age / np.sqrt(size)).astype(np.float32),
         "popular": _log(counts + 1.0),
         "recent": _log(lately + 1.0),
@@ -108,6 +107,13 @@ def new_scratch(stores: Stores) -> Scratch:
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
     )
+
+
+def _holding(histories: Histories, postings: Postings) -> NDArray[np.int64]:
+    """How many histories each product is in, however often."""
+    product, owner = histories.product[postings.entry], histories.unit[postings.entry]
+    is_first = (np.diff(product, prepend=-1) != 0) | (np.diff(owner, prepend=-1) != 0)
+    return np.bincount(product[is_first], minlength=histories.products)
 
 
 def _typical(lists: Neighbours) -> float:

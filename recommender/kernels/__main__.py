@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from ingest.vocabulary.events import Event, Line, OrderCompleted
-from ingest.vocabulary.ids import OrderId, ProductId, Subject, order_event_id
-from ingest.vocabulary.ranking import ProductIndex, Seeds
+from ingest.vocabulary.events import Event, Line, OrderCompleted, ProductViewed
+from ingest.vocabulary.ids import OrderId, ProductId, Subject, content_id, order_event_id
+from ingest.vocabulary.ranking import History, ProductIndex, Seeds
+from recommender.candidates.plan import LEARNED
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import ORDER, VIEW
 from recommender.kernels.choice import score_linear
@@ -23,28 +24,21 @@ from recommender.ranker.compare import ComparisonConfiguration, compare
 from recommender.ranker.configuration import LogitConfiguration
 from recommender.ranker.flattening import flatten
 from recommender.ranker.logit import fit_logit
+from recommender.ranker.rankers import Rankers
 from recommender.segments import CANCELLATION, Entry
-from recommender.snapshot import SnapshotStore
+from recommender.snapshot import Snapshot, SnapshotStore
 from recommender.tail import Tail
 from recommender.training import train
 
 _CHOICES = Choices(np.eye(2, dtype=np.float32), np.array([0, 2]), np.array([1, 0], np.uint8))
 _MOMENT = datetime(2011, 1, 1, tzinfo=UTC)
+_PEOPLE = 240  # so many that a ranker is fitted for each purpose
+_VIEWED, _BOUGHT = "abcd", "ab"
 
 
 def compile_all() -> None:
     """Call every kernel with the types it has in service."""
-    events: list[Event] = [
-        OrderCompleted(
-            event_id=order_event_id(OrderId(order)),
-            occurred_at=_MOMENT,
-            received_at=_MOMENT,
-            subject=Subject(order),
-            order_id=OrderId(order),
-            lines=tuple(Line(product_id=ProductId(product)) for product in "ab"),
-        )
-        for order in "123"
-    ]
+    events = [event for person in range(_PEOPLE) for event in _events_of(person)]
     with tempfile.TemporaryDirectory() as folder:
         store = SnapshotStore(Path(folder))
         snapshot = store.open(train(events, TrainingConfiguration(), store).snapshot_id)
@@ -60,9 +54,53 @@ def compile_all() -> None:
             ask(seeds, 10)
         live.popular(None, 10)
         live.trending(10)
+        history = History(np.array([0], np.int32), np.array([time_s]), np.array([VIEW], np.int8))
+        for purpose in LEARNED:
+            live.ranked(purpose, history, 10, np.zeros(0, np.int32))
+        compile_trees(snapshot, history)
         del live, tail, snapshot
     compile_ranker()
     compile_neighbours()
+
+
+def _events_of(person: int) -> list[Event]:
+    """A visit, and an order the day after."""
+    began, name = _MOMENT + timedelta(minutes=person), str(person)
+    events: list[Event] = []
+    for at, product in enumerate(_VIEWED):
+        moment = began + timedelta(seconds=at)
+        events.append(
+            ProductViewed(
+                event_id=content_id(product, name),
+                occurred_at=moment,
+                received_at=moment,
+                subject=Subject(name),
+                product_id=ProductId(product),
+            )
+        )
+    bought = began + timedelta(days=1)
+    events.append(
+        OrderCompleted(
+            event_id=order_event_id(OrderId(name)),
+            occurred_at=bought,
+            received_at=bought,
+            subject=Subject(name),
+            order_id=OrderId(name),
+            lines=tuple(Line(product_id=ProductId(product)) for product in _BOUGHT),
+        )
+    )
+    return events
+
+
+def compile_trees(snapshot: Snapshot, history: History) -> None:
+    """A request that trees of a snapshot rank: their arrays are read-only, which numba takes for other types."""
+    arrays = snapshot.part("ranking")
+    purpose = next(each for each in LEARNED if f"{each}.weights" in arrays)
+    for name, part in flatten("end of trees")._asdict().items():
+        part.flags.writeable = False
+        arrays[f"{purpose}.trees.{name}"] = part
+    nothing = np.zeros(0, np.int32)
+    Rankers(arrays).rank(purpose, np.zeros(1, np.int32), history.time_s, nothing, nothing, 10)
 
 
 def compile_ranker() -> None:

@@ -23,7 +23,7 @@ PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm 
 EXTRA = 11  # features of the product and the history, below
 SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(EXTRA)
 _SMALLEST = 1e-3  # shares below it are alike
-_LOG_TERMS = 4
+_LEAST = 1e-30  # a component whose best is smaller says nothing; the inverse of less may be no float32
 
 
 class Stores(NamedTuple):
@@ -250,7 +250,7 @@ def gather(
             for which in range(components + 1):
                 scale[which] = max(scale[which], scratch.totals[which, there])
     for which in range(components + 1):
-        scale[which] = 1.0 / scale[which] if scale[which] > 0 else 0.0
+        scale[which] = 1.0 / scale[which] if scale[which] > _LEAST else 0.0
     kept = 0
     for at in range(found):
         there = scratch.found[at]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
@@ -13,14 +14,18 @@ Array = NDArray[Any]
 
 @row_kernel
 def insert_best(rows: Array, scores: Array, count: int, limit: int, row: int, score: float) -> int:
-    """Keep the best `limit` rows of float32 scores, ties by the smaller row; returns how many there are now."""
-    if count == limit and (score < scores[count - 1] or (score == scores[count - 1] and row >= rows[count - 1])):
+    """Keep the best `limit` rows of float32 scores, ties by the smaller row; returns how many there are now.
+
+    Scores are compared as they are kept, so that what becomes equal by rounding is a tie; `limit` is 1 at least.
+    """
+    value = np.float32(score)
+    if count == limit and (value < scores[count - 1] or (value == scores[count - 1] and row >= rows[count - 1])):
         return count
     place = count if count < limit else limit - 1
-    while place > 0 and (scores[place - 1] < score or (scores[place - 1] == score and rows[place - 1] > row)):
+    while place > 0 and (scores[place - 1] < value or (scores[place - 1] == value and rows[place - 1] > row)):
         scores[place], rows[place] = scores[place - 1], rows[place - 1]
         place -= 1
-    scores[place], rows[place] = score, row
+    scores[place], rows[place] = value, row
     return count + 1 if count < limit else count
 
 

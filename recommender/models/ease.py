@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits
 
 from recommender.histories import Histories
 from recommender.models.neighbours import Neighbours
@@ -29,7 +30,8 @@ def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) 
     )
     gram = np.asarray((matrix.T @ matrix).todense())
     gram[np.diag_indices_from(gram)] += penalty
-    inverse, failed = linalg.lapack.dpotri(linalg.cholesky(gram, lower=True, overwrite_a=True), lower=True)
+    with threadpool_limits(1, "blas"):  # more would add up in another order
+        inverse, failed = linalg.lapack.dpotri(linalg.cholesky(gram, lower=True, overwrite_a=True), lower=True)
     assert not failed, "a penalised Gram matrix is positive definite"
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     inverse /= -np.diag(inverse)
