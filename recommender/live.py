@@ -158,20 +158,27 @@ class LiveModels:
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         """What suits somebody with this history, best first: at most `limit` products, none of `excluded`.
 
-        Where the candidates of the ranker are fewer, what is popular follows.
+        Where nothing was learned for the purpose, or all of a history is newer than the snapshot, `for_you` answers.
         """
         model, room = self._tail.configuration.model, limit + len(excluded)
         if purpose == "similar" or model == "similar":
             found = self.similar(_recent_seeds(history), room)
         elif purpose == "bought_together" or model == "bought_together":
             found = self.bought_together(_recent_seeds(history), room)
-        elif model == "popularity" or self._rankers is None or purpose not in self._rankers:
-            found = self.popular(None, room) if model == "popularity" else self.for_you(_recent_seeds(history), room)
+        elif model == "popularity":
+            found = self.popular(None, room)
+        elif self._rankers is None or purpose not in self._rankers or self._is_newer(history):
+            found = self.for_you(_recent_seeds(history), room)
         else:
             return self._ranked(self._rankers, purpose, history, limit, excluded)
         kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
         columns: list[Array] = [column[kept] for column in found[1:]]
         return Candidates(found.kind, *columns)
+
+    def _is_newer(self, history: History) -> bool:
+        """Whether there is a history, and the snapshot has none of its products."""
+        rows, products = self._frozen.row_of_index, history.products
+        return len(products) > 0 and not (rows[products[products < len(rows)]] >= 0).any()
 
     def _ranked(
         self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector
