@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_what_lost_a_lot_is_refused(new: tuple[int, ...], message: str) -> None:
 
 def test_worse_is_refused_only_beyond_margin_and_noise() -> None:
     was = compared(0.30)
-    edge = 0.8 * 0.30 - np.hypot(noise_of(was), noise_of(compared(0.228)))
+    edge = 0.8 * 0.30 - math.hypot(noise_of(was), noise_of(compared(0.228)))
     judge(arrays(for_you=compared(edge + 0.002)), arrays(for_you=was), Margins())
     with pytest.raises(
         SnapshotRefused, match=r"MRR@20 of for_you is 0\.2\d+ after 0\.3000, worse than worse_max = 0\.2"
