@@ -37,9 +37,12 @@ from ingest.vocabulary.events import (
 )
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
 from ingest.vocabulary.products import Product
+from ingest.vocabulary.ranking import CART as CART
+from ingest.vocabulary.ranking import ORDER as ORDER
+from ingest.vocabulary.ranking import VIEW as VIEW
+from ingest.vocabulary.ranking import WISHLIST as WISHLIST
 from ingest.vocabulary.ranking import CountVector, IntVector
 
-VIEW, CART, WISHLIST, ORDER = range(4)
 UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
 KIND_UNITS = (1, 6, 4, 20)  # a view .05, a cart .3, a wish .2, an order 1
 

@@ -161,7 +161,7 @@ class LiveModels:
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         """What suits somebody with this history, best first: at most `limit` products, none of `excluded`.
 
-        Where the candidates of the ranker are fewer, what is popular follows.
+        Where nothing was learned for the purpose, or all of a history is newer than the snapshot, `for_you` answers.
         """
         model, room = self._tail.configuration.model, limit + len(excluded)
         if model == "popularity":
@@ -170,7 +170,7 @@ class LiveModels:
             found = _without(excluded, self.similar(_recent_seeds(history), room), limit)
         elif purpose == "bought_together" or model == "bought_together":
             found = _without(excluded, self.bought_together(_recent_seeds(history), room), limit)
-        elif self._rankers is None or purpose not in self._rankers:
+        elif self._rankers is None or purpose not in self._rankers or self._is_newer(history):
             return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
         else:
             return self._followed(self._ranked(self._rankers, purpose, history, limit, excluded), limit, excluded)
@@ -179,6 +179,11 @@ class LiveModels:
         known = np.concatenate((excluded, found.products))
         more = self._ranked(self._rankers, purpose, history, limit - len(found.products), known)
         return _behind(found, more)
+
+    def _is_newer(self, history: History) -> bool:
+        """Whether there is a history, and the snapshot has none of its products."""
+        rows, products = self._frozen.row_of_index, history.products
+        return len(products) > 0 and not (rows[products[products < len(rows)]] >= 0).any()
 
     def _ranked(
         self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector

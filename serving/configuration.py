@@ -30,9 +30,14 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[training]`: a new snapshot so often, if anything was learnt since the last; 0 is never."""
+    """`[training]`: a new snapshot so often, if anything was learnt since the last; 0 is never.
+
+    One that lost more than these shares of the last one's size or figures is not published; 1 lets everything through.
+    """
 
     every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
+    smaller_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
+    worse_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
 
 
 class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.catalog import CatalogueView
 from ingest.click_tokens import ClickTokens
@@ -26,7 +26,7 @@ from ingest.importer import ImportTargets
 from ingest.ledger import ImportLedger
 from ingest.privacy import Keyring
 from ingest.vocabulary.clock import Clock
-from ingest.vocabulary.errors import ConfigurationError, DangolError
+from ingest.vocabulary.errors import ConfigurationError, Corrupt, DangolError, NotFound
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, CustomerId, Subject
 from ingest.vocabulary.ports import AnyProjection, EventLog
@@ -164,15 +164,24 @@ class Engine:
                     yield recorded.event
 
     def train(
-        self, *, until: datetime | None = None, progress: Callable[[str, float], None] = lambda _, __: None
+        self,
+        *,
+        until: datetime | None = None,
+        progress: Callable[[str, float], None] = lambda _, __: None,
+        force: bool = False,
     ) -> Trained:
-        """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use."""
+        """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use.
+
+        Raises:
+            SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
+        """
         from recommender.training import train
 
         lock = training_lock(self.folder)
         try:
             cut = self.store.positions()
-            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress)
+            check = self._guard if until is None and not force else lambda arrays: None
+            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress, check)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()
@@ -181,6 +190,17 @@ class Engine:
         finally:
             lock.release()
         return trained
+
+    def _guard(self, arrays: Mapping[str, Any]) -> None:
+        """Compare a new snapshot with the one in use, as far as that can be read."""
+        from recommender.guard import Margins, judge
+
+        schedule = self.configuration.training
+        with contextlib.suppress(Corrupt, NotFound):
+            publication = self.snapshots.current()
+            if publication is not None:
+                last = self.snapshots.open(publication.snapshot_id)
+                judge(arrays, last, Margins(schedule.smaller_max, schedule.worse_max))
 
     def recommendations_at(self, moment: datetime | None) -> Recommendations:
         """Rows as they would have been answered at a moment, or as they are now."""

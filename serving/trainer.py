@@ -71,7 +71,13 @@ class Trainer:
         publication = self._engine.snapshots.current()
         if publication is not None and publication.cut == self._engine.store.positions():
             return
-        trained = self._engine.train()
+        from recommender.guard import SnapshotRefused
+
+        try:
+            trained = self._engine.train()
+        except SnapshotRefused as refused:
+            _log.error("the last snapshot stays in use", reason=refused.message)
+            return
         _log.info("trained", snapshot=trained.snapshot_id, products=trained.products, orders=trained.orders)
 
     def _beat(self) -> None:

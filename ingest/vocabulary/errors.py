@@ -9,6 +9,7 @@ DangolError
 ├── ConfigurationError      a setting, a flag or a data folder cannot be used as it is
 │   ├── FolderInUse         another server holds the data folder
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
+├── SnapshotRefused         a new snapshot is much smaller or worse than the one in use, which stays
 ├── UnusableChoices         what a ranker is to learn from has features that are no numbers, or does not fit together
 ├── Unavailable             a store or broker did not answer; retry with backoff
 │   └── StatesLost          … the states are gone: begin an epoch and fold them again from the log

@@ -39,6 +39,8 @@ ReasonKind = Literal[
 Purpose = Literal["next_item", "for_you", "basket", "next_basket", "bought_together", "similar"]
 Degradation = Literal["profiles", "snapshot", "tail", "catalogue", "log"]
 
+VIEW, CART, WISHLIST, ORDER = range(4)  # the kinds of interaction
+
 NOTHING: IntVector = np.empty(0, dtype=np.int32)
 
 
@@ -90,7 +92,7 @@ class History(NamedTuple):
     Attributes:
         products: product_index.
         time_s: Unix seconds.
-        kind: the kinds of interaction, VIEW … ORDER of `recommender/interactions.py`.
+        kind: the kinds of interaction, VIEW … ORDER.
     """
 
     products: IntVector

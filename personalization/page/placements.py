@@ -19,6 +19,8 @@ STRATEGIES = (
     "similar",
     "other_styles",
     "for_you",
+    "next_item",
+    "basket",
     "popular",
     "trending",
     "recently_viewed",
@@ -44,7 +46,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         chain: strategies from top to bottom; each adds to the row until it is full.
-        seeds: where the products to start from come from; the first source that has any is taken.
+        seeds: where the products to start from come from; the first source that has any is taken. `next_item` starts
+            from the visit under way and the products asked about, whatever is said here.
         exclude_seeds: what lies in the cart is not shown, and what a strategy started from only where the row would
             stay short. A product asked about never is.
         exclude_purchased_days: what was bought within so many days is shown only where the row would stay short.
@@ -105,8 +108,15 @@ _DEFAULTS = (
         purpose="What goes with this product",
         chain=("bought_together", "similar"),
     ),
-    Placement(name="cart.cross-sell", purpose="What goes with the cart", chain=("bought_together", "for_you")),
-    Placement(name="search.no-results", purpose="Instead of nothing", chain=("for_you", "popular"), seeds=_HISTORY),
+    Placement(
+        name="cart.cross-sell", purpose="What goes with the cart", chain=("basket", "bought_together", "for_you")
+    ),
+    Placement(
+        name="search.no-results",
+        purpose="Instead of nothing",
+        chain=("next_item", "for_you", "popular"),
+        seeds=_HISTORY,
+    ),
     Placement(
         name="email.for-you",
         purpose="What suits this shopper, by mail",

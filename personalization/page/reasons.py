@@ -15,7 +15,7 @@ _OF_PRODUCT = {
     "bought_together": ("Often bought with {}", "Often bought together"),
     "similar": ("Similar to {}", "Similar to what you looked at"),
     "other_style": ("Another style of {}", "Another style"),
-    "next_item": ("Often chosen after {}", "Often chosen next"),
+    "next_item": ("Next to look at after {}", "Next to look at"),
 }
 _PLAIN = {
     "trending": "Trending in the shop",
@@ -102,6 +102,8 @@ def _text(pick: Pick, because: tuple[ProductId, ...], profile: Profile, shelf: S
         title = _title(pick.because, shelf)
         if title is None:
             return "Recommended for you"
+        if because[0] in profile.cart:
+            return f"Because {title} is in your basket"
         return f"Because you {'bought' if because[0] in profile.purchased else 'looked at'} {title}"
     return _PLAIN[kind]
 

@@ -77,17 +77,18 @@ class Row:
 
     def add(self, offer: Offer) -> None:
         """Takes what the row lacks from an offer; what has been considered before is passed over."""
-        kind, products = offer.candidates[:2]
+        products = offer.candidates.products
         if not len(products):
             return
         mask = allowed(products, self._asking.shelf, self._asking.request.filter)
         kept = slice(None) if mask.all() else mask
         products = products[kept]
         scores, because, orders, lift = (column[kept].tolist() for column in offer.candidates[2:])
+        kinds = _kinds(offer, orders)
         groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
         considered, refused, taken_groups = self._considered, self.refused, self._groups
-        for product_index, group, score, cause, common, over_chance, outside in zip(
-            products.tolist(), groups, scores, because, orders, lift, self._outside(products), strict=False
+        for product_index, group, kind, score, cause, common, over_chance, outside in zip(
+            products.tolist(), groups, kinds, scores, because, orders, lift, self._outside(products), strict=False
         ):
             if product_index in considered:
                 if product_index in self._blocked:
@@ -188,3 +189,9 @@ class Row:
             return repeat(False)
         outside: list[bool] = (~self._asking.shelf.in_category(self._leaf, products)).tolist()
         return outside
+
+
+def _kinds(offer: Offer, orders: list[int]) -> Iterable[ReasonKind]:
+    """The reason of each candidate of an offer."""
+    kind, unproven = offer.candidates.kind, offer.unproven
+    return repeat(kind) if unproven is None else [kind if common else unproven for common in orders]

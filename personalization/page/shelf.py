@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Label, Product
-from ingest.vocabulary.ranking import Candidates, FloatVector, IntVector, Seeds
+from ingest.vocabulary.ranking import Candidates, FloatVector, History, IntVector, Purpose, Seeds
 
 BoolVector = NDArray[np.bool_]
 
@@ -110,6 +110,9 @@ class Models(Protocol):
         """What sells better than it used to."""
         ...
 
-    def for_you(self, seeds: Seeds, limit: int) -> Candidates:
-        """What suits somebody with this history."""
+    def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
+        """What suits somebody with this history, none of `excluded`; scores may be of either sign.
+
+        The kind is the purpose's, or `for_you` where nothing was learned for that purpose.
+        """
         ...

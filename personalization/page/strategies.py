@@ -12,9 +12,19 @@ import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ids import ProductId
-from ingest.vocabulary.ranking import NOTHING, Candidates, ReasonKind, Seeds
+from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
 from personalization.customer.entries import newest_first
 from personalization.customer.profile import EMPTY, Profile
+from personalization.page.histories import (
+    NO_HISTORY,
+    basket_of,
+    cart_history,
+    followed_by,
+    history_of,
+    last_order_history,
+    looked_at,
+    visit_of,
+)
 from personalization.page.placements import Placement, SeedSource
 from personalization.page.request import RowRequest
 from personalization.page.shelf import CATEGORY_SEPARATOR, Models, Shelf
@@ -26,18 +36,27 @@ seed_half_life_ms = 30 * _DAY_MS  # interest of last month counts half
 buy_again_half_life_ms = 90 * _DAY_MS  # a season
 purchase_weight = 50  # an order, in the tenths of a view that recents weigh
 seed_rank_decay = 0.9  # the tenth product back weighs 0.39
+counted_max = 500  # as many as the models give; the pairs a ranker puts on top are among the strongest
+_LOG_ODDS_MIN = -50.0  # odds stay above nothing
 _WEIGHT_MIN = 1e-9  # weights stay above nothing however old they are
 
 
 class Offer(NamedTuple):
-    """Candidates of one strategy, and the category they were looked for in, if any."""
+    """Candidates of one strategy.
+
+    Attributes:
+        category: the one they were looked for in, if any.
+        unproven: the reason of candidates that have no orders in common with what brought them up, where the
+            candidates' own reason claims some.
+    """
 
     candidates: Candidates
     category: str | None = None
+    unproven: ReasonKind | None = None
 
 
 class Asking:
-    """Who asks for which row, and where the answer may come from. Seeds are worked out when first needed."""
+    """Who asks for which row, and where the answer may come from. What is started from is worked out once."""
 
     def __init__(
         self, request: RowRequest, placement: Placement, profile: Profile | None, shelf: Shelf, models: Models
@@ -59,6 +78,22 @@ class Asking:
             if len(seeds.products):
                 return seeds
         return NO_SEEDS
+
+    @cached_property
+    def history(self) -> History:
+        """The same with times and kinds, oldest first, for what was learned from histories."""
+        for source in self.placement.seeds:
+            history = _HISTORIES[source](self)
+            if len(history.products):
+                return history
+        return NO_HISTORY
+
+    @cached_property
+    def visit(self) -> History:
+        """What was done in the visit that is under way, then the products asked about."""
+        newest_ms = self.profile.newest_ms
+        visit = visit_of(history_of(self.profile, self.shelf.find), newest_ms)
+        return followed_by(visit, looked_at(np.array(self.asked[::-1], np.int32), newest_ms))
 
     @cached_property
     def seed_path(self) -> tuple[str, ...]:
@@ -101,7 +136,33 @@ def other_styles(asking: Asking, limit: int) -> Offer:
 
 def for_you(asking: Asking, limit: int) -> Offer:
     """What suits the history of whoever asks."""
-    return _from_seeds(asking.models.for_you, asking, limit)
+    return Offer(_learned("for_you", asking.history, asking, limit))
+
+
+def next_item(asking: Asking, limit: int) -> Offer:
+    """What is looked at next in a visit like this one."""
+    return Offer(_learned("next_item", asking.visit, asking, limit))
+
+
+def basket(asking: Asking, limit: int) -> Offer:
+    """What completes a basket of the seeds; nothing where that could not be learned: exact counts are better then.
+
+    The counts behind the reasons are those of `bought_together`. What it does not list has too few orders in common
+    with any seed to say so, and is there because it suits.
+    """
+    seeds = asking.seeds
+    found = _learned("basket", basket_of(seeds.products[::-1]), asking, limit)
+    if found.kind != "bought_together" or not len(found.products):
+        return Offer(NO_CANDIDATES)
+    counted = asking.models.bought_together(seeds, counted_max)
+    order = np.argsort(counted.products)
+    at = np.searchsorted(counted.products[order], found.products)
+    row = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(at), np.int64)
+    proven = np.zeros(len(at), np.bool_) if not len(order) else counted.products[row] == found.products
+    because, orders, lift = found.because.copy(), np.zeros(len(at), np.int64), np.zeros(len(at))
+    because[proven] = counted.because[row[proven]]
+    orders[proven], lift[proven] = counted.orders[row[proven]], counted.lift[row[proven]]
+    return Offer(found._replace(because=because, orders=orders, lift=lift), unproven="for_you")
 
 
 def popular(asking: Asking, limit: int) -> Offer:
@@ -152,6 +213,8 @@ BY_NAME: Mapping[str, Strategy] = MappingProxyType(
         "similar": similar,
         "other_styles": other_styles,
         "for_you": for_you,
+        "next_item": next_item,
+        "basket": basket,
         "popular": popular,
         "trending": trending,
         "recently_viewed": recently_viewed,
@@ -166,6 +229,19 @@ def _from_seeds(model: Callable[[Seeds, int], Candidates], asking: Asking, limit
         return Offer(NO_CANDIDATES)
     asking.started_from = frozenset(asking.seeds.products.tolist())
     return Offer(model(asking.seeds, limit))
+
+
+def _learned(purpose: Purpose, history: History, asking: Asking, limit: int) -> Candidates:
+    """What a ranker makes of a history; scores become odds against the best, which are above 0."""
+    if not len(history.products):
+        return NO_CANDIDATES
+    started_from = list(dict.fromkeys(history.products[::-1].tolist()))[:seeds_max]
+    asking.started_from = frozenset(started_from)
+    excluded = np.array(started_from if asking.placement.exclude_seeds else [], np.int32)
+    found = asking.models.ranked(purpose, history, limit, excluded)
+    if not len(found.products):
+        return found
+    return found._replace(scores=np.exp(np.maximum(found.scores - found.scores[0], _LOG_ODDS_MIN)))
 
 
 def _of_profile(kind: ReasonKind, products: list[int], scores: list[float], counts: list[int] | None) -> Offer:
@@ -223,6 +299,16 @@ def _history_seeds(asking: Asking) -> Seeds:
 
 _SEEDS: Mapping[SeedSource, Callable[[Asking], Seeds]] = MappingProxyType(
     {"asked": _asked_seeds, "cart": _cart_seeds, "last_order": _last_order_seeds, "history": _history_seeds}
+)
+
+
+_HISTORIES: Mapping[SeedSource, Callable[[Asking], History]] = MappingProxyType(
+    {
+        "asked": lambda asking: looked_at(np.array(asking.asked[::-1], np.int32), asking.profile.newest_ms),
+        "cart": lambda asking: cart_history(asking.profile, asking.shelf.find),
+        "last_order": lambda asking: last_order_history(asking.profile, asking.shelf.find),
+        "history": lambda asking: history_of(asking.profile, asking.shelf.find),
+    }
 )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from serving.commands.options import HEARTBEAT, Options, command, when_told_to_stop
 from serving.commands.times import TIME
+
+if TYPE_CHECKING:
+    from recommender.ranker.training import ModelCard
 
 
 def add_commands(main: click.Group) -> None:
@@ -18,13 +23,16 @@ def add_commands(main: click.Group) -> None:
     @command(main, "train")
     @click.option("--until", type=TIME, help="Only what was known then; the snapshot is kept, not published.")
     @click.option("--every", type=click.IntRange(1), help="Stay, and do so every so many minutes; keep house as well.")
+    @click.option("--force", is_flag=True, help="Publish it even if it is much smaller or worse than the last one.")
     @HEARTBEAT
-    def train(options: Options, until: datetime | None, every: int | None, heartbeat: Path | None) -> None:
-        """Make a new model snapshot from the log and publish it."""
+    def train(options: Options, until: datetime | None, every: int | None, force: bool, heartbeat: Path | None) -> None:
+        """Make a new model snapshot from the log and publish it; say how good it is."""
         from serving.wiring import open_engine, open_engine_patiently, with_deterministic_arithmetic
 
         if until is not None and every is not None:
             raise click.UsageError("--until is for one training, --every for many")
+        if force and (until is not None or every is not None):
+            raise click.UsageError("--force is for one training that is published")
         with_deterministic_arithmetic()
         if every is not None:
             from serving.trainer import Heartbeat, Trainer
@@ -38,13 +46,16 @@ def add_commands(main: click.Group) -> None:
         with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
             task = bar.add_task("training", total=100)
             trained = engine.train(
-                until=until, progress=lambda step, share: bar.update(task, description=step, completed=share * 100)
+                until=until,
+                progress=lambda step, share: bar.update(task, description=step, completed=share * 100),
+                force=force,
             )
         seconds = sum(trained.seconds.values())
         options.show(
             trained,
             f"{trained.snapshot_id}\n{trained.products} products, {trained.orders} orders, "
-            f"{trained.interactions} interactions, {trained.bytes / 1e6:.1f} MB, {seconds:.1f} s",
+            f"{trained.interactions} interactions, {trained.bytes / 1e6:.1f} MB, {seconds:.1f} s"
+            + "".join(f"\n{line}" for line in _gist(trained.card)),
         )
 
     @command(main, "recommend")
@@ -81,3 +92,17 @@ def add_commands(main: click.Group) -> None:
         if explain:
             lines.append(msgspec.json.format(msgspec.json.encode(answered.explanation)).decode())
         options.show(answered, "\n".join(lines) or "nothing to recommend")
+
+
+def _gist(card: ModelCard | None) -> Iterator[str]:
+    """A line for each purpose: what ranks, and how well it found what was held back."""
+    from recommender.guard import chosen_mean, noise_of
+
+    for purpose, questions in ({} if card is None else card.questions).items():
+        comparison = None if card is None else card.comparisons.get(purpose)
+        if comparison is None or not comparison.queries:
+            yield f"{purpose}: {questions} questions held back, too few to compare rankers"
+            continue
+        metric = f"{comparison.configuration.metric.upper()}@{comparison.configuration.at}"
+        figure = f"{chosen_mean(comparison):.4f} ± {noise_of(comparison):.4f}"
+        yield f"{purpose}: {questions} questions held back, {comparison.chosen}, {metric} {figure}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Label, Product
-from ingest.vocabulary.ranking import Candidates, ProductIndex, ReasonKind, Seeds
+from ingest.vocabulary.ranking import Candidates, History, IntVector, ProductIndex, Purpose, ReasonKind, Seeds
 
 
 def product(product_id: str, **fields: Any) -> Product:
@@ -84,8 +84,15 @@ class PlainModels:
     def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
         return self._from_seeds("other_styles", seeds, limit, kind="other_style")
 
-    def for_you(self, seeds: Seeds, limit: int) -> Candidates:
-        return self._from_seeds("for_you", seeds, limit)
+    def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
+        ids = [self.shelf.product_id(row) for row in history.products.tolist()]
+        self.calls.append((purpose, ids, limit))
+        left_out = {self.shelf.product_id(row) for row in excluded.tolist()}
+        offered = [each for each in self.offers.get(purpose, []) if each not in left_out][:limit]
+        kind: ReasonKind = {"basket": "bought_together", "next_item": "next_item"}.get(purpose, "for_you")  # type: ignore[assignment]
+        found = candidates(self.shelf, kind, offered, because=ids[-1])
+        size = len(offered)
+        return found._replace(scores=np.log(found.scores), orders=np.zeros(size, np.int64), lift=np.zeros(size))
 
     def popular(self, category: str | None, limit: int) -> Candidates:
         self.calls.append(("popular", category, limit))

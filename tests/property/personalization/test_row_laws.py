@@ -47,7 +47,10 @@ def shelves(draw: st.DrawFn) -> PlainShelf:
 
 
 offers = st.fixed_dictionaries(
-    dict.fromkeys(("bought_together", "similar", "other_styles", "for_you", "trending", "popular"), some_ids)
+    dict.fromkeys(
+        ("bought_together", "similar", "other_styles", "for_you", "next_item", "basket", "trending", "popular"),
+        some_ids,
+    )
 )
 filters = st.none() | st.builds(
     Filter,

@@ -1,0 +1,104 @@
+"""What somebody did, as the models are asked with it: oldest first, each product as it was last met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+
+import numpy as np
+
+from ingest.vocabulary.ids import ProductId
+from ingest.vocabulary.ranking import CART, NOTHING, ORDER, VIEW, WISHLIST, CountVector, History, IntVector
+from personalization.customer.entries import Timed, newest_first
+from personalization.customer.profile import Profile
+from personalization.customer.reducer import session_gap_ms
+
+recent_deeds_max = 50  # as many different products as the models look at
+bought_deeds_max = 50
+kept_deeds_max = 20  # of the cart and of the wish list: what is in the longer ones says little about each product
+
+NO_HISTORY = History(NOTHING, np.empty(0, np.int64), np.empty(0, np.int8))
+
+Find = Callable[[ProductId], int | None]
+
+
+def history_of(profile: Profile, find: Find) -> History:
+    """Everything a profile remembers; of one product at one moment the strongest kind: an order before a cart.
+
+    Cost: 0.5 µs an entry, at most 140 of them.
+    """
+    deeds: dict[tuple[int, ProductId], int] = {}
+    _note(deeds, profile.recents, VIEW, recent_deeds_max)
+    _note(deeds, profile.wishlist, WISHLIST, kept_deeds_max)
+    _note(deeds, profile.cart, CART, kept_deeds_max)
+    _note(deeds, profile.purchased, ORDER, bought_deeds_max)
+    return _history(deeds, find)
+
+
+def visit_of(history: History, newest_ms: int) -> History:
+    """The end of a history without a gap of a visit's length; nothing if somebody was last seen that long after it."""
+    times = history.time_s
+    if not len(times) or newest_ms - 1_000 * int(times[-1]) > session_gap_ms:
+        return NO_HISTORY
+    pauses = np.flatnonzero(times[1:] - times[:-1] > session_gap_ms // 1_000)
+    begin = int(pauses[-1]) + 1 if len(pauses) else 0
+    return History(history.products[begin:], times[begin:], history.kind[begin:])
+
+
+def cart_history(profile: Profile, find: Find) -> History:
+    """What is in the cart."""
+    deeds: dict[tuple[int, ProductId], int] = {}
+    _note(deeds, profile.cart, CART, kept_deeds_max)
+    return _history(deeds, find)
+
+
+def last_order_history(profile: Profile, find: Find) -> History:
+    """What was in the newest order that counts."""
+    order = profile.last_order
+    if order is None:
+        return NO_HISTORY
+    return _history({(order.at_ms, product_id): ORDER for product_id in order.lines}, find)
+
+
+def looked_at(products: IntVector, at_ms: int) -> History:
+    """Products that are looked at now, the most important one last."""
+    size = len(products)
+    return History(products, np.full(size, at_ms // 1_000, np.int64), np.full(size, VIEW, np.int8))
+
+
+def basket_of(products: IntVector) -> History:
+    """Products of one order to be."""
+    size = len(products)
+    return History(products, np.zeros(size, np.int64), np.full(size, ORDER, np.int8))
+
+
+def followed_by(history: History, later: History) -> History:
+    """One history after the other."""
+    if not len(later.products):
+        return history
+    return History(
+        np.concatenate((history.products, later.products)),
+        np.concatenate((history.time_s, later.time_s)),
+        np.concatenate((history.kind, later.kind)),
+    )
+
+
+def _note(
+    deeds: dict[tuple[int, ProductId], int], entries: Mapping[ProductId, Timed], kind: int, newest_max: int
+) -> None:
+    for product_id in islice(newest_first(entries), newest_max):
+        deeds[entries[product_id].at_ms, product_id] = kind
+
+
+def _history(deeds: Mapping[tuple[int, ProductId], int], find: Find) -> History:
+    """The deeds whose products were ever heard of, in order of time and id."""
+    found = [
+        (product_index, at_ms, kind)
+        for (at_ms, product_id), kind in sorted(deeds.items())
+        if (product_index := find(product_id)) is not None
+    ]
+    if not found:
+        return NO_HISTORY
+    products, times_ms, kinds = zip(*found, strict=True)
+    times_s: CountVector = np.array(times_ms, np.int64) // 1_000
+    return History(np.array(products, np.int32), times_s, np.array(kinds, np.int8))
