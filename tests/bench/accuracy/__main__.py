@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -65,12 +66,13 @@ def main() -> None:
 def measure(name: str, folder: Path, threads: int, questions_max: int | None) -> Measured:
     """Train and ask one data set, and the libraries where it has any."""
     data_set = DATA_SETS[name]
-    reports, found = {}, []
+    reports: dict[str, dict[str, Any]] = {}
+    found: list[PeerFigures] = []
     with tempfile.TemporaryDirectory(prefix="dangol-benchmarks-") as scratch:
         files = data_set.prepared(tuple(folder / each for each in data_set.needs), Path(scratch))
         task = READERS[data_set.protocol](files)
     for model in data_set.models:
-        configuration = TrainingConfiguration(threads=threads, model=model)  # type: ignore[arg-type]
+        configuration = TrainingConfiguration(threads=threads, model=model)
         outcome = evaluate(task, Settings(configuration, CUTOFFS, SEED, questions_max))
         reports[model] = outcome.report
     if data_set.has_peers and questions_max is None:

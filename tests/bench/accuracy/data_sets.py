@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from recommender.configuration import Model
+
 SEED = 7
 TEST_SHARE = 0.2  # of a customer's products
 TRAINED_UNTIL, TESTED_UNTIL = "2011-07-01", "2011-09-01"  # of Online Retail, both exclusive
@@ -39,7 +41,7 @@ class DataSet(NamedTuple):
     prepared: Callable[[tuple[Path, ...], Path], Files]
     metrics: tuple[str, ...]
     published: tuple[Published, ...] = ()
-    models: tuple[str, ...] = ("auto",)
+    models: tuple[Model, ...] = ("auto",)
     has_peers: bool = False
     remark: str = ""
 
