@@ -73,9 +73,16 @@ def prepare(engine: Engine) -> None:
 
 def lines(engine: Engine) -> Iterator[str]:
     """The page."""
+    rows = {product: asked(engine, product) for product in chosen_products(engine)}
+    in_both = sum(
+        len({item.product_id for item in one} & {item.product_id for item in other}) for one, other in rows.values()
+    )
+    places = sum(len(one) for one, _ in rows.values())
     yield _HEAD
-    for product in chosen_products(engine):
-        yield from section(engine, product)
+    yield f"Of the {places} products in the rows *bought together*, {in_both} are in the row *similar* beside it too.\n"
+    for product, pair in rows.items():
+        known = engine.catalogue.product(engine.catalogue.find(product) or 0)
+        yield from section((known and known.title) or product, pair)
 
 
 def chosen_products(engine: Engine) -> list[ProductId]:
@@ -90,14 +97,15 @@ def chosen_products(engine: Engine) -> list[ProductId]:
     return ranked[:MOST_BOUGHT] + [each for each in rest if each in drawn]
 
 
-def section(engine: Engine, product: ProductId) -> Iterator[str]:
-    """The two rows of a product, side by side."""
-    rows = [
-        engine.recommendations.answer(placement, Ask(product_ids=(product,), limit=LENGTH), record=False).items
-        for placement in PLACEMENTS
-    ]
-    known = engine.catalogue.product(engine.catalogue.find(product) or 0)
-    yield f"### {known.title if known else None or product}\n"
+def asked(engine: Engine, product: ProductId) -> list[Sequence[Item]]:
+    """The rows of a product, one for each placement."""
+    ask = Ask(product_ids=(product,), limit=LENGTH)
+    return [engine.recommendations.answer(placement, ask, record=False).items for placement in PLACEMENTS]
+
+
+def section(title: str, rows: Sequence[Sequence[Item]]) -> Iterator[str]:
+    """The rows of a product, side by side."""
+    yield f"### {title}\n"
     yield f"| {' | '.join(PLACEMENTS.values())} |"
     yield f"|{'---|' * len(PLACEMENTS)}"
     yield from _lines(rows)
@@ -114,7 +122,7 @@ def _shown(item: Item) -> str:
     evidence = item.reason.evidence
     counted = f" ({evidence.orders} orders, ×{evidence.lift:.1f})" if evidence.orders and evidence.lift else ""
     other = "" if item.reason.kind in ("bought_together", "similar") else f" *[{item.reason.kind}]*"
-    return f"{item.title or item.product_id}{counted}{other}"
+    return f"{item.title} `{item.product_id}`{counted}{other}"
 
 
 if __name__ == "__main__":
