@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check bench mutants soak lock clean
+.PHONY: help install demo test check bench benchmarks mutants soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ check: install ## format, lint, types
 
 bench: install ## speed and size, as a table with the machine and the seed
 	$(BIN)/python -m tests.bench
+
+benchmarks: install ## accuracy on the data in the folder DANGOL_BENCH_DATA names: docs/benchmarks.md; rows to look at
+	$(BIN)/python -m tests.bench.accuracy
+	$(BIN)/python -m tests.bench.accuracy.example_rows
 
 mutants: install ## mutation run over the pure core
 	$(BIN)/python -m tests.support.mutants
