@@ -8,6 +8,7 @@ zombie) does no harm.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,7 @@ from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
 
 WAIT_FIRST_S, WAIT_MAX_S = 0.1, 5.0  # before what failed is tried again
 POLL_S = 0.2
+LOOK_S = 10.0  # without a fact, before it is asked whether there are any: at the second such look it joins anew
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +64,14 @@ class Membership(Protocol):
         """Go on behind this offset; what was fetched before is forgotten."""
         ...
 
+    def standing(self) -> frozenset[int]:
+        """The partitions that stand still for good reason: their next record is of a newer Dangol."""
+        ...
+
+    def renew(self) -> None:
+        """Leave the group and join it anew at the next poll."""
+        ...
+
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
         ...
@@ -94,6 +104,8 @@ class GroupProjector:
         self._projections, self._repeats, self._set_aside = tuple(projections), repeats, set_aside
         self._ready = ready
         self._folded: dict[int, int] = {}
+        self._behind: dict[int, int] = {}
+        self._look_at = time.monotonic() + LOOK_S
         self._stopping = threading.Event()
         self.facts = 0
 
@@ -140,7 +152,29 @@ class GroupProjector:
             if partition in self._folded and partition not in new:
                 facts += self._fold(partition, read)
         self.facts += facts
+        self._look_after(facts)
         return facts
+
+    def _look_after(self, facts: int) -> None:
+        """Join anew if nothing came for long although there is something to come.
+
+        A client of Kafka may stop getting anything and raise no error; it has been seen on machines under heavy load.
+        """
+        now = time.monotonic()
+        if facts:
+            self._behind, self._look_at = {}, now + LOOK_S
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_S
+        ends, positions = self._log.ends(), self._store.positions()
+        watched = set(self._folded or range(len(ends))) - self._membership.standing()
+        behind = {each: positions[each] for each in watched if positions[each] < ends[each]}
+        if any(self._behind.get(each) == position for each, position in behind.items()):
+            _log.warning("nothing comes although there is something: joining anew", partitions=sorted(behind))
+            self._membership.renew()
+            self.start_over()
+            behind = {}
+        self._behind = behind
 
     def _fold(self, partition: int, read: Read) -> int:
         before = self._folded[partition]

@@ -35,6 +35,7 @@ class _Records:
     def __init__(self, settings: KafkaSettings, connect: Callable[[], Any]) -> None:
         self._topic, self._connect = settings.events_topic, connect
         self._consumer: Any = None
+        self._standing: set[int] = set()
 
     def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:
         """What came of the partitions this reader has, behind where each was told to begin.
@@ -52,7 +53,7 @@ class _Records:
         except Exception as error:
             # Behind what is not retriable, or is none of kafka-python's errors, its consumer may never work again.
             if not (isinstance(error, KafkaError) and error.retriable):
-                self._give_up()
+                self.renew()
             raise Unavailable(f"Kafka cannot be read: {type(error).__name__}: {error}") from error
         came = {}
         for place, records in polled.items():
@@ -61,6 +62,7 @@ class _Records:
                 _log.error("a newer Dangol wrote here: upgrade this one", place=place, offset=read.upto + 1)
                 self.begin(place.partition, read.upto)
                 self._consumer.pause(place)
+                self._standing.add(place.partition)
             if read.upto >= records[0].offset:
                 came[place.partition] = read
         return came
@@ -70,10 +72,14 @@ class _Records:
         with contextlib.suppress(ValueError):  # it was given to another meanwhile
             self._consumer.seek(TopicPartition(self._topic, partition), after + 1)
 
-    def _give_up(self) -> None:
+    def standing(self) -> frozenset[int]:
+        """The partitions whose next record a newer Dangol wrote."""
+        return frozenset(self._standing)
+
+    def renew(self) -> None:
         """Let the next poll connect again."""
         broken, self._consumer = self._consumer, None
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # it may be none, or broken in whatever way
             broken.close(autocommit=False, timeout_ms=0)
 
     def close(self) -> None:
@@ -104,6 +110,8 @@ class KafkaMembership(_Records):
 
     def assigned(self) -> frozenset[int]:
         """The partitions this member has now."""
+        if self._consumer is None:
+            return frozenset()
         return frozenset(each.partition for each in self._consumer.assignment())
 
 

@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.catalog import CatalogueProjection
 from ingest.embedded import SqliteFile
+from ingest.folding import group as projectors
 from ingest.folding.fold import Poison
 from ingest.folding.group import GroupProjector, Read, Unreadable
 from ingest.folding.repeats import EveryFact
@@ -53,14 +55,16 @@ class HandMembership:
         self._after: dict[int, int] = {}
         self.given: frozenset[int] = frozenset()
         self._noticed: frozenset[int] = frozenset()
-        self.frozen = False
+        self.frozen = self.deaf = False
+        self.stands: frozenset[int] = frozenset()
+        self.renewed = 0
 
     def poll(self, timeout_s: float, limit: int) -> Mapping[int, Read]:
         """The next few records of each partition."""
         if not self.frozen:
             self._noticed = self.given
-        came = {}
-        for partition in self._noticed:
+        came: dict[int, Read] = {}
+        for partition in () if self.deaf else self._noticed:
             facts = self._log.read(partition, after=self._after.get(partition, -1), limit=STEP_FACTS)
             if facts:
                 self._after[partition] = facts[-1].position.offset
@@ -78,6 +82,15 @@ class HandMembership:
     def begin_at_the_start(self) -> None:
         """What a broker makes of a member that lost its partitions and got them back: it knows no offsets."""
         self._after.clear()
+
+    def standing(self) -> frozenset[int]:
+        """What waits for a newer version."""
+        return self.stands
+
+    def renew(self) -> None:
+        """A new connection hears again."""
+        self.deaf = False
+        self.renewed += 1
 
     def close(self) -> None:
         """Nothing is held."""
@@ -216,3 +229,34 @@ def test_a_member_that_joined_again_unnoticed_does_not_read_what_is_folded() -> 
         dangol.log.append(views(STEP_FACTS, subject="mary"))
         dangol.members[0].begin_at_the_start()
         assert [dangol.workers[0].step(0.0), dangol.workers[0].step(0.0)] == [0, STEP_FACTS]
+
+
+def test_a_member_that_hears_nothing_although_there_is_something_joins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projectors, "LOOK_S", 0.0)
+    with group() as dangol:
+        member, worker = dangol.members[0], dangol.workers[0]
+        dangol.move(range(PARTITIONS), 0)
+        worker._look_at = 0.0
+        for _ in range(3):
+            worker.step(0.0)
+        assert member.renewed == 0, "there is nothing to hear"
+        dangol.log.append(views(STEP_FACTS, subject="mary"))
+        member.deaf = True
+        worker.step(0.0)
+        assert member.renewed == 0, "it may be on its way"
+        worker.step(0.0)
+        assert member.renewed == 1
+        dangol.finish()
+
+
+def test_a_member_that_waits_for_a_newer_version_does_not_join_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projectors, "LOOK_S", 0.0)
+    with group() as dangol:
+        member, worker = dangol.members[0], dangol.workers[0]
+        dangol.move(range(PARTITIONS), 0)
+        dangol.log.append(views(STEP_FACTS, subject="mary"))
+        member.deaf, member.stands = True, frozenset(range(PARTITIONS))
+        worker._look_at = 0.0
+        for _ in range(4):
+            worker.step(0.0)
+        assert member.renewed == 0
