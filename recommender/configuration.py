@@ -31,6 +31,8 @@ Model = Literal[
 ]
 """What ranks for a history: `auto` is what ships, the others are one model alone, to compare with."""
 MODELS: tuple[Model, ...] = get_args(Model)
+COUNTED: tuple[Model, ...] = ("popularity", "bought_together", "similar")
+"""Those that count, and need no ranker."""
 
 
 class PopularityConfiguration(msgspec.Struct, frozen=True):
@@ -88,10 +90,21 @@ class SimilarConfiguration(msgspec.Struct, frozen=True):
 
 
 class TrainingConfiguration(msgspec.Struct, frozen=True):
-    """The configuration of every model; `threads` changes the time it takes and nothing else."""
+    """The configuration of every model.
+
+    Attributes:
+        threads: changes the time it takes and nothing else.
+        ranker: whether to learn to rank from what is held back: minutes of training, for better rows.
+        model: what ranks for a history.
+    """
 
     popularity: PopularityConfiguration = PopularityConfiguration()
     bought_together: BoughtTogetherConfiguration = BoughtTogetherConfiguration()
     similar: SimilarConfiguration = SimilarConfiguration()
     threads: int = 1
+    ranker: bool = False
     model: Model = "auto"
+
+    def ranking_by(self, model: str) -> TrainingConfiguration:
+        """The same with one model that ranks, and the ranker trained where that model is or needs it."""
+        return msgspec.structs.replace(self, model=model, ranker=model not in COUNTED)

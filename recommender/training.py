@@ -116,9 +116,10 @@ def _fit(
             fitted = {f"similar.{part}": array for part, array in parts.items()}
         return Neighbours(*(fitted[f"similar.similar_{part}"] for part in Neighbours._fields))
 
-    with watch.step("ranking", 0.4):
-        rankers = fit_rankers(interactions, similar_of, configuration, validation)
-        arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
+    if configuration.ranker:
+        with watch.step("ranking", 0.4):
+            rankers = fit_rankers(interactions, similar_of, configuration, validation)
+            arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
     return arrays | _described(interactions, configuration)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
@@ -61,7 +60,7 @@ def run_backtest(events: EventsUntil, plan: Plan, progress: Progress = lambda st
         parts = tuple(part for part in _parts(known, everything, (after_s, until_s), gap_s) if len(part.questions))
         reports: Report = {}
         for model in plan.models if parts else ():
-            configuration = msgspec.structs.replace(plan.settings.configuration, model=model)
+            configuration = plan.settings.configuration.ranking_by(model)
             progress(f"{until.date()} {model}", done / steps)
             reports[model] = evaluate(
                 Task(known, None, parts), plan.settings._replace(configuration=configuration)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from ingest.vocabulary.ranking import FloatVector
@@ -94,7 +93,7 @@ def compare(
     first, second = (
         evaluate(
             task,
-            settings._replace(configuration=msgspec.structs.replace(settings.configuration, model=model)),
+            settings._replace(configuration=settings.configuration.ranking_by(model)),
             _within(progress, at / 2, 0.5),
         )
         for at, model in enumerate(models)

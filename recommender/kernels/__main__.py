@@ -41,7 +41,7 @@ def compile_all() -> None:
     events = [event for person in range(_PEOPLE) for event in _events_of(person)]
     with tempfile.TemporaryDirectory() as folder:
         store = SnapshotStore(Path(folder))
-        snapshot = store.open(train(events, TrainingConfiguration(), store).snapshot_id)
+        snapshot = store.open(train(events, TrainingConfiguration(ranker=True), store).snapshot_id)
         index = ProductIndex()
         tail = Tail(index, snapshot)
         time_s = int(_MOMENT.timestamp()) + 200_000

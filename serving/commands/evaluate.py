@@ -160,4 +160,6 @@ def _settings(
     path = options.configuration or options.folder / CONFIGURATION_FILE
     configured = load_configuration(path, required=options.configuration is not None).models
     threads = threads or len(os.sched_getaffinity(0))
-    return Settings(msgspec.structs.replace(configured, model=model, threads=threads), cutoffs, seed, limit_queries)
+    return Settings(
+        msgspec.structs.replace(configured.ranking_by(model), threads=threads), cutoffs, seed, limit_queries
+    )

@@ -40,7 +40,7 @@ def visits(names: str = LETTERS, people: int = 210) -> list[Event]:
 
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
-    return fit_in_memory(visits(), TrainingConfiguration())
+    return fit_in_memory(visits(), TrainingConfiguration(ranker=True))
 
 
 def live_of(snapshot: Snapshot) -> LiveModels:
@@ -85,7 +85,9 @@ def test_other_names_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Search, "run", lambda self: self.plan)
     renamed = "".join(reversed(LETTERS))
     there, back = str.maketrans(LETTERS, renamed), str.maketrans(renamed, LETTERS)
-    live, other = (live_of(fit_in_memory(visits(names), TrainingConfiguration())) for names in (LETTERS, renamed))
+    live, other = (
+        live_of(fit_in_memory(visits(names), TrainingConfiguration(ranker=True))) for names in (LETTERS, renamed)
+    )
     for purpose in PURPOSES:
         for products in ("a", "ca", "abcd", "jia"):
             found, mirrored = ask(live, products, purpose), ask(other, products.translate(there), purpose)
