@@ -205,16 +205,9 @@ class LiveModels:
             return found
         popular = self.popular(None, limit + len(excluded)).products
         more = popular[~np.isin(popular, taken)][:missing]
-        size, least = len(more), found.scores.min(initial=0.0)
-        behind = (
-            more,
-            least - 1.0 - np.arange(size),
-            np.full(size, -1, np.int32),
-            np.zeros(size, np.int64),
-            np.zeros(size),
-        )
-        columns: list[Array] = [np.concatenate(pair) for pair in zip(found[1:], behind, strict=True)]
-        return Candidates(found.kind, *columns)
+        size = len(more)
+        nothing = (np.full(size, -1, np.int32), np.zeros(size, np.int64), np.zeros(size))
+        return _behind(found, Candidates(found.kind, more, -1.0 - np.arange(size), *nothing))
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
@@ -351,10 +344,9 @@ def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
 
 def _behind(first: Candidates, second: Candidates) -> Candidates:
     """The second's candidates behind the first's, with scores that go on falling."""
-    last = float(first.scores[-1]) if len(first.scores) else 1.0
-    top = float(second.scores[0]) if len(second.scores) else 1.0
-    scores = last + np.minimum(second.scores - top, 0.0)
-    second = second._replace(scores=scores)
+    if not len(first.products) or not len(second.products):
+        return first if len(first.products) else second._replace(kind=first.kind)
+    second = second._replace(scores=second.scores - second.scores[0] + first.scores.min())
     columns: list[Array] = [np.concatenate((first[at], second[at])) for at in range(1, len(first))]
     return Candidates(first.kind, *columns)
 
