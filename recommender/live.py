@@ -206,8 +206,9 @@ class LiveModels:
         popular = self.popular(None, limit + len(excluded)).products
         more = popular[~np.isin(popular, taken)][:missing]
         size = len(more)
+        falling: FloatVector = -1.0 - np.arange(size, dtype=np.float64)
         nothing = (np.full(size, -1, np.int32), np.zeros(size, np.int64), np.zeros(size))
-        return _behind(found, Candidates(found.kind, more, -1.0 - np.arange(size), *nothing))
+        return _behind(found, Candidates(found.kind, more, falling, *nothing))
 
     def neighbours_of_text(self, product: Product, limit: int) -> Candidates:
         """Substitutes of a product by its words alone, whether the shop has it or not. Cost: some 100 µs."""
