@@ -76,7 +76,7 @@ def test_what_always_follows_ranks_first(snapshot: Snapshot) -> None:
 
 def test_threads_a_second_run_and_events_told_twice_change_no_byte(snapshot: Snapshot) -> None:
     told = visits()
-    again = fit_in_memory([*told[40:], *told[:90]], TrainingConfiguration(threads=2))
+    again = fit_in_memory([*told[40:], *told[:90]], TrainingConfiguration(threads=2, ranker=True))
     assert again.snapshot_id == snapshot.snapshot_id
 
 
@@ -136,5 +136,5 @@ def test_a_snapshot_from_before_there_were_rankers_answers(snapshot: Snapshot) -
 
 @pytest.mark.parametrize("model", ["logit", "next"])
 def test_a_model_that_is_named_ranks(model: str) -> None:
-    live = live_of(fit_in_memory(visits(), TrainingConfiguration(model=model)))  # type: ignore[arg-type]
+    live = live_of(fit_in_memory(visits(), TrainingConfiguration().ranking_by(model)))
     assert ids(live, ask(live, "c"))[0] == "d"
