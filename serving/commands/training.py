@@ -15,6 +15,7 @@ from serving.commands.times import TIME
 
 if TYPE_CHECKING:
     from recommender.ranker.training import ModelCard
+    from recommender.training import Trained
 
 
 def add_commands(main: click.Group) -> None:
@@ -50,13 +51,7 @@ def add_commands(main: click.Group) -> None:
                 progress=lambda step, share: bar.update(task, description=step, completed=share * 100),
                 force=force,
             )
-        seconds = sum(trained.seconds.values())
-        options.show(
-            trained,
-            f"{trained.snapshot_id}\n{trained.products} products, {trained.orders} orders, "
-            f"{trained.interactions} interactions, {trained.bytes / 1e6:.1f} MB, {seconds:.1f} s"
-            + "".join(f"\n{line}" for line in _gist(trained.card)),
-        )
+        options.show(trained, "\n".join(_told(trained)))
 
     @command(main, "recommend")
     @click.argument("placement")
@@ -92,6 +87,17 @@ def add_commands(main: click.Group) -> None:
         if explain:
             lines.append(msgspec.json.format(msgspec.json.encode(answered.explanation)).decode())
         options.show(answered, "\n".join(lines) or "nothing to recommend")
+
+
+def _told(trained: Trained) -> Iterator[str]:
+    """What a training made, in lines."""
+    seconds = sum(trained.seconds.values())
+    yield trained.snapshot_id
+    yield (
+        f"{trained.products} products, {trained.orders} orders, {trained.interactions} interactions, "
+        f"{trained.bytes / 1e6:.1f} MB, {seconds:.1f} s"
+    )
+    yield from _gist(trained.card)
 
 
 def _gist(card: ModelCard | None) -> Iterator[str]:
