@@ -127,7 +127,7 @@ def test_a_bad_file_is_one_clear_line(protocol: str, bad: dict[str, str], why: s
 
 def test_a_model_nobody_knows_and_cutoffs_that_are_none_are_wrong_usage(tmp_path: Path) -> None:
     arguments = words("split", tmp_path)
-    assert_failed([*arguments, "--model", "oracle"], 2, "'oracle' is none of auto, popularity")
+    assert_failed([*arguments, "--model", "oracle"], 2, "'oracle' is none of auto, logit")
     assert_failed([*arguments, "--compare", "auto", "oracle"], 2, "'oracle' is none of auto")
     for cutoffs in ("0", "501", "10;20", "", "-1", "1.5"):
         assert_failed([*arguments, f"--k={cutoffs}"], 2, "is not a list of numbers")
@@ -137,10 +137,23 @@ def test_a_model_nobody_knows_and_cutoffs_that_are_none_are_wrong_usage(tmp_path
 
 def test_the_backtest_of_the_example_shop_is_a_table_and_a_drawing(example_folder: Path) -> None:
     done = dangol(
-        "evaluate", "backtest", "--cuts", "2", "--k", "10", "--limit-queries", "50", data=example_folder, check=True
+        "evaluate",
+        "backtest",
+        "--cuts",
+        "2",
+        "--k",
+        "10",
+        "--limit-queries",
+        "50",
+        "--model",
+        "similar",
+        "--model",
+        "popularity",
+        data=example_folder,
+        check=True,
     )
     header, *rows, drawing = done.stdout.splitlines()
     assert header.split() == ["until", "model", "next_order.hit_rate@10", "next_order.ndcg@10"]
-    assert [row.split()[1] for row in rows] == ["auto", "popularity"] * 2
+    assert [row.split()[1] for row in rows] == ["similar", "popularity"] * 2
     assert drawing == str(example_folder / "backtest.svg")
     assert Path(drawing).read_text().startswith("<svg ")
