@@ -22,7 +22,7 @@ from ingest.vocabulary.ports import AnyProjection, EventLog, StateStore
 
 WAIT_FIRST_S, WAIT_MAX_S = 0.1, 5.0  # before what failed is tried again
 POLL_S = 0.2
-LOOK_S = 10.0  # without a fact, before it is asked whether there are any: at the second such look it joins anew
+LOOK_S, LOOK_MAX_S = 10.0, 320.0  # without a fact, before it is asked whether there are any
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Membership(Protocol):
         ...
 
     def renew(self) -> None:
-        """Leave the group and join it anew at the next poll."""
+        """Let go of the group, and join it anew at the next poll."""
         ...
 
     def close(self) -> None:
@@ -105,6 +105,7 @@ class GroupProjector:
         self._ready = ready
         self._folded: dict[int, int] = {}
         self._behind: dict[int, int] = {}
+        self._patience_s = LOOK_S
         self._look_at = time.monotonic() + LOOK_S
         self._stopping = threading.Event()
         self.facts = 0
@@ -156,16 +157,17 @@ class GroupProjector:
         return facts
 
     def _look_after(self, facts: int) -> None:
-        """Join anew if nothing came for long although there is something to come.
+        """Join anew if nothing came between two looks although there is something to come.
 
         A client of Kafka may stop getting anything and raise no error; it has been seen on machines under heavy load.
+        Where joining changes nothing, as where another member's partition waits for a newer version, it is done ever
+        less often.
         """
         now = time.monotonic()
         if facts:
-            self._behind, self._look_at = {}, now + LOOK_S
+            self._behind, self._patience_s, self._look_at = {}, LOOK_S, now + LOOK_S
         if now < self._look_at:
             return
-        self._look_at = now + LOOK_S
         ends, positions = self._log.ends(), self._store.positions()
         watched = set(self._folded or range(len(ends))) - self._membership.standing()
         behind = {each: positions[each] for each in watched if positions[each] < ends[each]}
@@ -173,8 +175,8 @@ class GroupProjector:
             _log.warning("nothing comes although there is something: joining anew", partitions=sorted(behind))
             self._membership.renew()
             self.start_over()
-            behind = {}
-        self._behind = behind
+            behind, self._patience_s = {}, min(2 * self._patience_s, LOOK_MAX_S)
+        self._behind, self._look_at = behind, now + self._patience_s
 
     def _fold(self, partition: int, read: Read) -> int:
         before = self._folded[partition]

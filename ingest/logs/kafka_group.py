@@ -79,8 +79,9 @@ class _Records:
     def renew(self) -> None:
         """Let the next poll connect again."""
         broken, self._consumer = self._consumer, None
-        with contextlib.suppress(Exception):  # it may be none, or broken in whatever way
-            broken.close(autocommit=False, timeout_ms=0)
+        if broken is not None:
+            with contextlib.suppress(Exception):  # it may be broken in whatever way
+                broken.close(autocommit=False, timeout_ms=0)
 
     def close(self) -> None:
         """Let go; a member of a group leaves it, so that others take over at once."""

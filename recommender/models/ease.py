@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
-from threadpoolctl import threadpool_limits
 
 from recommender.histories import Histories
 from recommender.models.neighbours import Neighbours
@@ -23,6 +21,9 @@ def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) 
 
     Cost: products³ / 3 multiply-adds and 16 bytes · products².
     """
+    from scipy import linalg, sparse  # what answers never waits for what only training needs
+    from threadpoolctl import threadpool_limits
+
     size = np.diff(histories.start)
     weight = np.repeat(np.maximum(size, 1) ** (-damping / 2), size)
     matrix = sparse.csr_matrix(

@@ -11,10 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from implicit.als import AlternatingLeastSquares
 from numpy.typing import NDArray
-from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories
@@ -59,6 +56,10 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
 
     Cost: a sort, and entries × factors × iterations × 10 multiply-adds, on one thread.
     """
+    from implicit.als import AlternatingLeastSquares  # what answers never waits for what only training needs
+    from scipy import sparse
+    from threadpoolctl import threadpool_limits
+
     width = configuration.factors
     if not len(people.product):
         nothing = np.zeros((people.products, width), np.float32)

@@ -6,15 +6,17 @@ Source: Burges (2010), From RankNet to LambdaRank to LambdaMART; Ke et al. (2017
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import lightgbm
 import numpy as np
 
 from recommender.kernels.trees import Trees
 from recommender.ranker.choices import Choices, check, only, telling
 from recommender.ranker.configuration import TreesConfiguration
 from recommender.ranker.flattening import flatten
+
+if TYPE_CHECKING:
+    import lightgbm
 
 _NO_TREES = "end of trees"
 
@@ -47,6 +49,8 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
     Cost: some 0.5 µs a row and tree of 15 leaves with 25 features; memory
     beside the choices: a byte a feature and row, 40 bytes a row, and a copy of what remains if any query is left out.
     """
+    import lightgbm  # what answers never waits for what only training needs
+
     check(choices)
     check(until)
     assert choices.features.shape[1] == until.features.shape[1]
@@ -66,6 +70,8 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
 
 
 def _dataset(choices: Choices, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+    import lightgbm
+
     sizes = np.diff(choices.start)
     return lightgbm.Dataset(
         choices.features,

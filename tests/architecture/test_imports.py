@@ -54,6 +54,13 @@ def test_the_vocabulary_loads_nothing_else_of_ours() -> None:
     assert set(loaded.stdout.split()) == {"ingest", *names}
 
 
+def test_what_answers_loads_nothing_that_only_training_needs() -> None:
+    script = "import sys, recommender.live; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"implicit", "lightgbm", "threadpoolctl", "scipy.sparse", "scipy.linalg"}
+    assert heavy & set(loaded.stdout.split()) == set()
+
+
 def test_the_packages_themselves_are_docstrings() -> None:
     for module in modules():
         if module.name in PACKAGES:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deployment import Deployment, deployment
+from tests.support.distributed import own_prefix, remove_topics
 from tests.support.service import Service, copy_of, serving
 
 
@@ -29,3 +31,12 @@ def live_small(small_folder: Path) -> Iterator[Service]:
     """The small shop, served for one test."""
     with serving(small_folder) as service:
         yield service
+
+
+@pytest.fixture
+def place(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    """A new deployment on the Kafka and the Redis that the tests share; nobody uses it yet."""
+    prefix = own_prefix()
+    with deployment(tmp_path / "new", kafka_address, redis_url, prefix=prefix) as made:
+        yield made
+    remove_topics(kafka_address, prefix)

@@ -7,31 +7,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.logs.topics import topic_plans
 from tests.support.deployment import Deployment, deployment
-from tests.support.distributed import own_prefix, remove_topics
 from tests.support.kafka import KafkaBroker
 from tests.support.redis_server import RedisServer
 from tests.support.service import dangol, wait_for
 from tests.support.small_shop import MUGS, PLATES, PRODUCTS, REGULAR, order, view
 
 
-@pytest.fixture
-def shop(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    """An empty shop on the Kafka and the Redis that the tests share."""
-    prefix = own_prefix()
-    with deployment(tmp_path / "data", kafka_address, redis_url, prefix=prefix) as made:
-        yield made
-    remove_topics(kafka_address, prefix)
-
-
-def test_what_one_process_takes_another_answers(shop: Deployment) -> None:
-    shop.projector()
-    collecting, answering = shop.serve("--role", "collect"), shop.serve("--role", "recommend")
+def test_what_one_process_takes_another_answers(place: Deployment) -> None:
+    place.projector()
+    collecting, answering = place.serve("--role", "collect"), place.serve("--role", "recommend")
     assert collecting.send_json("POST", "/v1/products", {"products": PRODUCTS}).status == 200
     mug, plate = MUGS[0], PLATES[0]
     for number in range(30):

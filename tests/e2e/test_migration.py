@@ -30,8 +30,7 @@ from serving.embedded import embedded_shop
 from serving.folder import server_lock
 from serving.wiring import open_migration
 from tests.support.build import fact
-from tests.support.deployment import Deployment, deployment
-from tests.support.distributed import own_prefix, remove_topics
+from tests.support.deployment import Deployment
 from tests.support.embedded import read_all
 from tests.support.folded import addresses_of
 from tests.support.service import Service, dangol, environment, serving
@@ -40,15 +39,6 @@ from tests.support.small_shop import MUGS, PLATES, REGULAR, SMALL_IMPORT, order,
 VISITOR = "visitor-of-the-test"
 BROKEN = "order,customer,product,quantity,price,timestamp\nbroken-1,c-1,mug-1,many,5.00,2026-01-01 10:00:00\n"
 STRIKES = ((2, "after"), (3, "after"), (6, "before"), (11, "after"))  # secrets, people, facts, claims
-
-
-@pytest.fixture
-def place(kafka_address: str, redis_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    """A new deployment that nobody uses yet."""
-    prefix = own_prefix()
-    with deployment(tmp_path / "new", kafka_address, redis_url, prefix=prefix) as made:
-        yield made
-    remove_topics(kafka_address, prefix)
 
 
 @contextlib.contextmanager

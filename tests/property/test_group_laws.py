@@ -260,3 +260,17 @@ def test_a_member_that_waits_for_a_newer_version_does_not_join_anew(monkeypatch:
         for _ in range(4):
             worker.step(0.0)
         assert member.renewed == 0
+
+
+def test_joining_that_changes_nothing_is_done_ever_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 5))
+    monkeypatch.setattr(projectors.time, "monotonic", lambda: float(next(clock)))
+    with group() as dangol:
+        member, worker = dangol.members[0], dangol.workers[0]
+        dangol.log.append(views(STEP_FACTS, subject="mary"))
+        renewals = []
+        for _ in range(400):  # it has no partitions: whoever has them waits for a newer version
+            worker.step(0.0)
+            renewals.append(member.renewed)
+        assert renewals[10] >= 1
+        assert 5 <= renewals[-1] <= 9, "and never gives up"

@@ -44,7 +44,7 @@ events = [view("abcdef"[(who + at) % 6], who + at / 86400, f"v{who}") for who in
 events += [order(str(who), "abcdef"[who % 4 :][:3], who + 0.5, f"v{who}") for who in range(210)]
 with tempfile.TemporaryDirectory() as folder:
     store = SnapshotStore(Path(folder))
-    snapshot = store.open(train(events, TrainingConfiguration(threads=2), store).snapshot_id)
+    snapshot = store.open(train(events, TrainingConfiguration(threads=2, ranker=True), store).snapshot_id)
     index = ProductIndex()
     live = LiveModels(snapshot, Tail(index, snapshot), index)
     for length in (0, 1, 3):
