@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import FloatVector, IntVector
 from recommender.candidates.stores import FACTORED_AT, FEATURES, new_scratch
 from recommender.interactions import ORDER
-from recommender.kernels.gathering import Stores, add_factors, gather_all
+from recommender.kernels.gathering import Scratch, Stores, add_factors, gather_all, judge_all
 from recommender.models.factors import Factors, fold_in
 from recommender.questions import Questions, Ragged
 
@@ -28,40 +31,79 @@ class Gathered(NamedTuple):
 
 
 def gather_questions(
-    stores: Stores, questions: Questions, candidates: int, factors: tuple[Factors, float] | None = None
+    stores: Stores, questions: Questions, candidates: int, threads: int, factors: tuple[Factors, float] | None = None
 ) -> Gathered:
     """The candidates of every question.
 
     Args:
         factors: with the confidence of what was taken; None leaves their features 0.
 
-    Memory: n × c × (FEATURES + 2) × 4 bytes.
+    Memory: n × c × (FEATURES + 2) × 4 bytes, and a scratch for each thread.
     """
     size = len(questions)
     count, row = np.zeros(size, np.int64), np.zeros((size, candidates), np.int32)
     score = np.zeros((size, candidates), np.float32)
     features = np.zeros((size, candidates, FEATURES), np.float32)
     bought = questions.products.where(questions.kind.values == ORDER)
-    gather_all(
-        questions.products.start,
-        questions.products.values,
-        questions.time_s.values,
-        asked_at(questions),
-        bought.start,
-        bought.values,
-        questions.excluded.start,
-        questions.excluded.values,
-        stores,
-        new_scratch(stores),
-        count,
-        row,
-        score,
-        features,
-    )
-    if factors is not None:
-        for at in range(size):
-            describe_factors(questions.products.row(at), factors, row[at, : count[at]], features[at])
+
+    def block(some: slice, scratch: Scratch) -> None:
+        starts = slice(some.start, some.stop + 1)
+        gather_all(
+            questions.products.start[starts],
+            questions.products.values,
+            questions.time_s.values,
+            moment[some],
+            bought.start[starts],
+            bought.values,
+            questions.excluded.start[starts],
+            questions.excluded.values,
+            stores,
+            scratch,
+            count[some],
+            row[some],
+            score[some],
+            features[some],
+        )
+        if factors is not None:
+            for at in range(some.start, some.stop):
+                describe_factors(questions.products.row(at), factors, row[at, : count[at]], features[at])
+
+    moment = asked_at(questions)
+    _in_blocks(size, stores, threads, block)
     return Gathered(count, row, features)
+
+
+def reciprocal_ranks(stores: Stores, questions: Questions, depth: int, threads: int) -> FloatVector:
+    """(n,) 1 / rank of the best target of each question by the blend alone, 0 beyond `depth`."""
+    reciprocal, moment = np.zeros(len(questions)), asked_at(questions)
+
+    def block(some: slice, scratch: Scratch) -> None:
+        starts = slice(some.start, some.stop + 1)
+        judge_all(
+            questions.products.start[starts],
+            questions.products.values,
+            questions.time_s.values,
+            moment[some],
+            questions.excluded.start[starts],
+            questions.excluded.values,
+            questions.targets.start[starts],
+            questions.targets.values,
+            stores,
+            scratch,
+            depth,
+            reciprocal[some],
+        )
+
+    _in_blocks(len(questions), stores, threads, block)
+    return reciprocal
+
+
+def _in_blocks(size: int, stores: Stores, threads: int, work: Callable[[slice, Scratch], None]) -> None:
+    """Parts of the questions, each with a scratch of its thread."""
+    ends = [size * at // threads for at in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [slice(begin, end) for begin, end in pairwise(ends) if begin < end]
+        list(pool.map(lambda some: work(some, new_scratch(stores)), parts))
 
 
 def describe_factors(
@@ -89,10 +131,3 @@ def labels_of(gathered: Gathered, targets: Ragged) -> NDArray[np.bool_]:
         labels[owner] |= gathered.row[owner] == target
     labels &= np.arange(gathered.row.shape[1]) < gathered.found[:, None]
     return labels
-
-
-def reciprocal_ranks(gathered: Gathered, targets: Ragged) -> FloatVector:
-    """(n,) 1 / rank of the first target in the order of the candidates; 0 where there is none."""
-    labels = labels_of(gathered, targets)
-    first = labels.argmax(axis=1)
-    return np.where(labels.any(axis=1), 1.0 / (first + 1), 0.0)

@@ -15,6 +15,9 @@ from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import steps, walk
 
 FIRST = ("next", "near", "close", "kin", "alike", "baskets", "ease")  # the lists that need no other
+BY_ROW = ("next", "near", "close", "kin")  # the lists of which some rows can be worked out alone
+BY_ALL = {"alike": ("alike", "alike_kept"), "baskets": ("baskets", "baskets_kept"), "ease": ("ease", "ease_kept")}
+"""The others, and the numbers of a plan that they follow from."""
 WALKS = {"walk": "near", "stroll": "kin"}  # and the lists whose steps they take
 BASKET_MIN = 2  # products of an order that says something about pairs
 

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 
 from ingest.vocabulary.ranking import IntVector, Purpose
-from recommender.candidates.gathering import gather_questions, reciprocal_ranks
-from recommender.candidates.lists import FIRST, WALKS, Material, fit_list
+from recommender.candidates.gathering import reciprocal_ranks
+from recommender.candidates.lists import BY_ALL, BY_ROW, FIRST, WALKS, Material, fit_list
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
-from recommender.candidates.stores import shared_arrays, stores_of
+from recommender.candidates.stores import Arrays, assembled, history_arrays, list_arrays, popularity_arrays
+from recommender.histories import newest
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import walk
 from recommender.questions import Questions
@@ -90,6 +91,9 @@ class Search:
         threads: int,
     ) -> None:
         self._material, self._latent, self._threads, self.plan = material, latent, threads, plan
+        self._popularity = popularity_arrays(material.interactions)
+        self._units: dict[tuple[bool, int], Arrays] = {}
+        self._whole: dict[tuple[str, str], Neighbours] = {}
         self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
 
@@ -128,7 +132,7 @@ class Search:
             if component < HISTORIES and not len(lists[name].row):
                 worth.append(0.0)
                 continue
-            only = {name: lists[name]} if component < HISTORIES else {}
+            only = lists[name] if component < HISTORIES else None
             best, known = -1.0, max(worth, default=0.0)
             for change in ASKED:
                 if component == HISTORIES and change.depth > 20:
@@ -143,7 +147,7 @@ class Search:
                 if figure > best:
                     best, asking = figure, trial
             worth.append(best)
-        again = self._solo({}, COMPONENTS, purpose, self.plan)
+        again = self._solo(None, COMPONENTS, purpose, self.plan)
         self.plan = msgspec.structs.replace(
             self.plan,
             asking={**self.plan.asking, purpose: tuple(asking)},
@@ -152,13 +156,21 @@ class Search:
 
     def _figure(self, component: str, purpose: Purpose, plan: Plan) -> float:
         if component == "histories":
-            return self._solo({}, HISTORIES, purpose, plan)
-        fitted = fit_list(component, self._material, plan, self._threads, self._wanted(purpose))
-        return self._solo({component: fitted}, LISTS.index(component), purpose, plan)
+            return self._solo(None, HISTORIES, purpose, plan)
+        return self._solo(self._fitted(component, plan, self._wanted(purpose)), LISTS.index(component), purpose, plan)
+
+    def _fitted(self, name: str, plan: Plan, wanted: IntVector) -> Neighbours:
+        """A list, of the wanted rows where it can be had by rows; of all it is made once for equal numbers."""
+        if name not in BY_ROW:
+            key = (name, str([getattr(plan, each) for each in BY_ALL[name]]))
+            if key not in self._whole:
+                self._whole[key] = fit_list(name, self._material, plan, self._threads)
+            return self._whole[key]
+        return fit_list(name, self._material, plan, self._threads, wanted)
 
     def _lists(self, purpose: Purpose, plan: Plan) -> dict[str, Neighbours]:
         wanted = self._wanted(purpose)
-        lists = {name: fit_list(name, self._material, plan, self._threads, wanted) for name in FIRST}
+        lists = {name: self._fitted(name, plan, wanted) for name in FIRST}
         for name, steps_of in WALKS.items():
             reached = np.unique(np.concatenate((wanted, lists[steps_of].row))).astype(np.int32)
             second = fit_list(steps_of, self._material, plan, self._threads, reached)
@@ -167,17 +179,25 @@ class Search:
         lists["text"] = nothing(len(self._material.interactions.products))
         return lists
 
-    def _solo(self, lists: Mapping[str, Neighbours], component: int, purpose: Purpose, plan: Plan) -> float:
-        """The mean reciprocal rank of one component alone."""
-        products = len(self._material.interactions.products)
-        some = {name: lists.get(name) or nothing(products) for name in LISTS}
-        alone = tuple(float(at == component) for at in range(COMPONENTS + 1))
-        plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: alone})
+    def _solo(self, fitted: Neighbours | None, component: int, purpose: Purpose, plan: Plan) -> float:
+        """The mean reciprocal rank of one component alone; None of the lists for histories or repetition."""
+        asking = plan.asking_for(purpose)
+        own = asking[min(component, HISTORIES)]
+        shared = list_arrays([fitted or nothing(len(self._material.interactions.products))]) | self._popularity
+        sessions = plan.sessions
         if component != HISTORIES:
-            plan = msgspec.structs.replace(plan, sessions=msgspec.structs.replace(plan.sessions, neighbours=0))
-        stores = stores_of(shared_arrays(some, self._material, plan), plan, purpose)
-        questions = self._questions[purpose]
-        return float(reciprocal_ranks(gather_questions(stores, questions, DEPTH), questions.targets).mean())
+            sessions = msgspec.structs.replace(sessions, neighbours=0)
+        shared |= self._histories(plan, is_asked=component == HISTORIES)
+        blend = (float(component < HISTORIES), float(component == HISTORIES), float(component == COMPONENTS))
+        stores = assembled(shared, sessions, (own, own), blend)
+        return float(reciprocal_ranks(stores, self._questions[purpose], DEPTH, self._threads).mean())
+
+    def _histories(self, plan: Plan, *, is_asked: bool) -> Arrays:
+        """The arrays of the histories; of none where they are not asked."""
+        key = (plan.whole, plan.sessions.kept if is_asked else 0)
+        if key not in self._units:
+            self._units[key] = history_arrays(newest(self._material.units(plan)[0], key[1]))
+        return self._units[key]
 
     def _wanted(self, purpose: Purpose) -> IntVector:
         return np.unique(self._questions[purpose].products.values).astype(np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import Purpose
 from recommender.candidates.lists import Material
-from recommender.candidates.plan import COMPONENTS, LISTS, Plan
+from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, SessionsConfiguration
 from recommender.histories import Histories, Postings, newest, postings_of
-from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
+from recommender.interactions import Interactions
+from recommender.kernels.gathering import COLUMNS_BEHIND_LISTS, EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
 from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
@@ -27,41 +28,67 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Plan) -> Arrays:
-    """What all purposes share: the lists one behind the other, and the newest histories."""
-    behind = np.cumsum([0] + [len(lists[name].row) for name in LISTS])
+    """What all purposes share: the lists one behind the other, the newest histories, and what is popular."""
     histories = newest(material.units(plan)[0], plan.sessions.kept)
-    postings = postings_of(histories)
-    size = np.maximum(np.diff(histories.start), 1)
-    age = np.linspace(plan.sessions.recency, 1.0, len(histories) or 1)[: len(histories)]
-    interactions = material.interactions
-    counts = np.bincount(interactions.product, minlength=len(interactions.products))
-    recent = interactions.time_s > interactions.reference_s - _MONTH_S
-    lately = np.bincount(interactions.product[recent], minlength=len(counts))
+    arrays = list_arrays([lists[name] for name in LISTS]) | history_arrays(histories)
+    return arrays | popularity_arrays(material.interactions)
+
+
+def list_arrays(lists: Sequence[Neighbours]) -> Arrays:
+    """Lists one behind the other; one at least."""
+    behind = np.cumsum([0] + [len(each.row) for each in lists])
     return {
-        "list_start": np.stack([lists[name].start + behind[at] for at, name in enumerate(LISTS)]),
-        "list_row": np.concatenate([lists[name].row for name in LISTS]).astype(np.int32),
-        "list_score": np.concatenate([lists[name].score for name in LISTS]).astype(np.float32),
-        "list_typical": np.array([_typical(lists[name]) for name in LISTS], np.float32),
+        "list_start": np.stack([each.start + behind[at] for at, each in enumerate(lists)]),
+        "list_row": np.concatenate([each.row for each in lists]).astype(np.int32),
+        "list_score": np.concatenate([each.score for each in lists]).astype(np.float32),
+        "list_typical": np.array([_typical(each) for each in lists], np.float32),
+    }
+
+
+def history_arrays(histories: Histories) -> Arrays:
+    """Histories to be like. Cost: two sorts of their entries."""
+    postings = postings_of(histories)
+    return {
         "history_start": histories.start,
         "history_product": histories.product,
         "posting_start": postings.start,
         "posting_entry": postings.entry.astype(np.int32),
         "rarity": _log((len(histories) + 1) / (_holding(histories, postings) + 1)),
-        "recency": (age / np.sqrt(size)).astype(np.float32),
-        "popular": _log(counts + 1.0),
-        "recent": _log(lately + 1.0),
     }
+
+
+def popularity_arrays(interactions: Interactions) -> Arrays:
+    """How often each product was taken, and lately."""
+    counts = np.bincount(interactions.product, minlength=len(interactions.products))
+    recent = interactions.time_s > interactions.reference_s - _MONTH_S
+    lately = np.bincount(interactions.product[recent], minlength=len(counts))
+    return {"popular": _log(counts + 1.0), "recent": _log(lately + 1.0)}
 
 
 def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) -> Stores:
     """The stores of a purpose."""
-    asking = plan.asking_for(purpose)
+    return assembled(shared, plan.sessions, plan.asking_for(purpose), plan.blend_for(purpose))
+
+
+def assembled(
+    shared: Mapping[str, NDArray[Any]],
+    sessions: SessionsConfiguration,
+    asking: Sequence[Asking],
+    blend: Sequence[float],
+) -> Stores:
+    """Stores of some lists and the histories.
+
+    Args:
+        asking: (lists + 1,) how each is asked, the histories last; blend: (lists + 2,), repetition last.
+    """
     tables = [half_life_table(each.half_life_s) for each in asking]
-    ages = np.zeros((COMPONENTS, max(len(table) for table, _ in tables)), np.float32)
+    ages = np.zeros((len(asking), max(len(table) for table, _ in tables)), np.float32)
     for at, (table, _) in enumerate(tables):
         ages[at, : len(table)] = table
-    start = shared["history_start"]
-    sessions = plan.sessions
+    start, entry = shared["history_start"], shared["posting_entry"]
+    size = np.diff(start)
+    age = np.linspace(sessions.recency, 1.0, len(size) or 1)[: len(size)]
+    unit = np.repeat(np.arange(len(size), dtype=np.int32), size)
     return Stores(
         list_start=shared["list_start"],
         list_row=shared["list_row"],
@@ -72,14 +99,14 @@ def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) 
         depth=np.array([each.depth for each in asking], np.int64),
         start=start,
         product=shared["history_product"],
-        unit=np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start)),
         posting_start=shared["posting_start"],
-        posting_entry=shared["posting_entry"],
+        posting_entry=entry,
+        posting_unit=unit[entry],
         rarity=shared["rarity"],
-        recency=shared["recency"],
+        recency=(age / np.sqrt(np.maximum(size, 1))).astype(np.float32),
         entry_decay=powers(sessions.entry_decay, _STEPS),
         numbers=np.array([sessions.newest, sessions.neighbours], np.int64),
-        blend=np.array(plan.blend_for(purpose), np.float32),
+        blend=np.array(blend, np.float32),
         typical=shared["list_typical"],
         popular=shared["popular"],
         recent=shared["recent"],
@@ -92,14 +119,21 @@ def factors_of(shared: Mapping[str, NDArray[Any]]) -> Factors:
 
 
 def new_scratch(stores: Stores) -> Scratch:
-    """Room for a query. Cost: 4 bytes × (components + 1) a product, 12 bytes a history."""
+    """Room for a query.
+
+    Memory: 4 bytes a product and 12 a history; 76 more for as many products as one query ever finds, for a system that
+    gives memory when it is written to.
+    """
     products, histories = len(stores.popular), len(stores.start) - 1
+    columns = _in_cache_lines(len(stores.list_start) + COLUMNS_BEHIND_LISTS)
     return Scratch(
-        totals=np.zeros((COMPONENTS + 1, products), np.float32),
-        is_found=np.zeros(products, np.bool_),
-        found=np.zeros(products, np.int32),
-        reason=np.zeros(products, np.float32),
-        because=np.zeros(products, np.int32),
+        slot=np.zeros(products, np.int32),
+        named=np.zeros(products + 1, np.int32),
+        totals=np.zeros((products + 1, columns), np.float32),
+        because=np.zeros(products + 1, np.int32),
+        value=np.zeros(products + 1, np.float32),
+        scale=np.zeros(columns, np.float32),
+        coefficient=np.zeros(columns, np.float32),
         nearness=np.zeros(histories, np.float32),
         matched=np.zeros(histories, np.int32),
         near=np.zeros(histories, np.int32),
@@ -107,6 +141,11 @@ def new_scratch(stores: Stores) -> Scratch:
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
     )
+
+
+def _in_cache_lines(columns: int) -> int:
+    """So many floats, rounded up to lines of sixteen."""
+    return -(-columns // 16) * 16
 
 
 def _holding(histories: Histories, postings: Postings) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """From a history to candidates with features: the one loop that both fitting and answering run.
 
 Components come in two kinds: lists of neighbours, laid one behind the other, and what is in the histories nearest to
-this one. Every component has a row of `totals`; what any of them names is found once.
+this one. What any of them names gets a slot: a row of `totals`, a column a component, side by side in one cache line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.kernels import kernel, row_kernel
 from recommender.kernels.arrays import Held
-from recommender.kernels.selecting import insert_best, keep_largest
+from recommender.kernels.selecting import keep_largest, order_best, push_best
 from recommender.kernels.sequences import age_weight
 
 Array = NDArray[Any]
@@ -23,6 +23,8 @@ PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm 
 EXTRA = 11  # features of the product and the history, below
 SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(EXTRA)
 _SMALLEST = 1e-3  # shares below it are alike
+EXCLUDED = np.float32(-1.0)  # the value of what is found, but no candidate
+COLUMNS_BEHIND_LISTS = 3  # of a slot: histories, repetition, the strongest single contribution
 _LEAST = 1e-30  # a component whose best is smaller says nothing; the inverse of less may be no float32
 
 
@@ -34,7 +36,7 @@ class Stores(NamedTuple):
         position_decay: (lists + 1,) what a product further back weighs, a step; the last is the histories'.
         age_table: (lists + 1, ages) what a product of so many `age_step_s` ago weighs.
         depth: (lists + 1,) how many products of a history are looked up.
-        start, product, unit, posting_start, posting_entry: histories to be like.
+        start, product: histories to be like; posting_start, posting_entry, posting_unit: where products are in them.
         rarity: (products,) weight of sharing a product; recency: (histories,) weight of each.
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
         numbers: newest histories of a product, nearest histories, candidates.
@@ -52,9 +54,9 @@ class Stores(NamedTuple):
     depth: Array
     start: Array
     product: Array
-    unit: Array
     posting_start: Array
     posting_entry: Array
+    posting_unit: Array
     rarity: Array
     recency: Array
     entry_decay: Array
@@ -66,20 +68,25 @@ class Stores(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for one query at a time, zero between queries.
+    """Room for one query at a time, zero between queries. Slots count from 1; slot 0 is nobody's.
 
     Attributes:
-        totals: (lists + 2, products) float32; is_found: (products,) bool; found: (products,) int32.
+        slot: (products,) int32, where a product is, 0 for none; named: (products + 1,) the product of a slot.
+        totals: (products + 1, lists + 3 or more) float32: what each list, the histories and repetition add to a slot,
+            and the strongest single contribution of a list.
+        because: (products + 1,) the product of the history behind that; value: (products + 1,) float32, the blend.
+        scale, coefficient: (lists + 3 or more,) float32, one through the best total of each component; that × blend.
         nearness: (histories,) float32; matched, near: (histories,) int32.
-        reason, because: (products,) the strongest single contribution, and the product of the history behind it.
         distinct, position, times: (history_max,) the history without repetition, newest first.
     """
 
+    slot: Array
+    named: Array
     totals: Array
-    is_found: Array
-    found: Array
-    reason: Array
     because: Array
+    value: Array
+    scale: Array
+    coefficient: Array
     nearness: Array
     matched: Array
     near: Array
@@ -108,16 +115,6 @@ def logarithm(value: float) -> float:
 
 
 @row_kernel
-def note(product: int, found: int, scratch: Scratch) -> int:
-    """Remember that a product was named; returns how many were."""
-    if not scratch.is_found[product]:
-        scratch.is_found[product] = True
-        scratch.found[found] = product
-        return found + 1
-    return found
-
-
-@row_kernel
 def distinct_of(product: Array, scratch: Scratch) -> int:
     """The distinct products of a history, newest first, with their positions and how often they are in it."""
     count = 0
@@ -143,21 +140,26 @@ def add_lists(
 ) -> int:
     """Add up the lists of the history's products."""
     lists = len(stores.list_start)
-    length = len(product)
+    length, strongest = len(product), lists + COLUMNS_BEHIND_LISTS - 1
+    slot, named, totals, because = scratch.slot, scratch.named, scratch.totals, scratch.because
+    list_row, list_score = stores.list_row, stores.list_score
     for which in range(lists):
-        decay, total = stores.position_decay[which], scratch.totals[which]
-        share = stores.blend[which] / stores.typical[which]
+        decay, share = stores.position_decay[which], stores.blend[which] / stores.typical[which]
         for at in range(min(count, stores.depth[which])):
             here, back = scratch.distinct[at], scratch.position[at]
             age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
             weight = decay**back * age
             for near in range(stores.list_start[which, here], stores.list_start[which, here + 1]):
-                there, value = stores.list_row[near], weight * stores.list_score[near]
-                found = note(there, found, scratch)
-                total[there] += value
+                there, value = list_row[near], np.float32(weight * list_score[near])
+                place = slot[there]
+                if place == 0:
+                    found += 1
+                    place = found
+                    slot[there], named[place] = place, there
+                totals[place, which] += value
                 value *= share
-                if value > scratch.reason[there]:
-                    scratch.reason[there], scratch.because[there] = value, here
+                if value > totals[place, strongest]:
+                    totals[place, strongest], because[place] = value, here
     return found
 
 
@@ -169,28 +171,29 @@ def add_histories(
     which = len(stores.list_start)
     newest_max, neighbours = stores.numbers[0], stores.numbers[1]
     decay, length = stores.position_decay[which], len(product)
-    nearness, matched, near, total = scratch.nearness, scratch.matched, scratch.near, scratch.totals[which]
+    nearness, matched, near, totals = scratch.nearness, scratch.matched, scratch.near, scratch.totals
+    slot, named, rarity, recency = scratch.slot, scratch.named, stores.rarity, stores.recency
+    posting_unit = stores.posting_unit
     seen = 0
     for at in range(min(count, stores.depth[which])):
         here, back = scratch.distinct[at], scratch.position[at]
         age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
-        weight = decay**back * age * stores.rarity[here]
+        weight = decay**back * age * rarity[here]
         end = stores.posting_start[here + 1]
         begin = max(stores.posting_start[here], end - newest_max)
         last = -1
         for posting in range(end - 1, begin - 1, -1):
-            entry = stores.posting_entry[posting]
-            other = stores.unit[entry]
+            other = posting_unit[posting]
             if other == last:
                 continue  # twice in one history: the newest counts
             last = other
-            alike = np.float32(weight * stores.recency[other])
+            alike = np.float32(weight * recency[other])
             if alike <= 0:
                 continue
             if nearness[other] == 0:
                 near[seen] = other
                 seen += 1
-                matched[other] = entry
+                matched[other] = stores.posting_entry[posting]
             nearness[other] += alike
     used = keep_largest(nearness, near, seen, neighbours)
     for at in range(used):
@@ -200,11 +203,70 @@ def add_histories(
             step = abs(entry - middle)
             if 0 < step < len(stores.entry_decay):
                 there = stores.product[entry]
-                found = note(there, found, scratch)
-                total[there] += value * stores.entry_decay[step] * stores.rarity[there]
+                place = slot[there]
+                if place == 0:
+                    found += 1
+                    place = found
+                    slot[there], named[place] = place, there
+                totals[place, which] += value * stores.entry_decay[step] * rarity[there]
     for at in range(seen):
         nearness[near[at]] = 0
     return found
+
+
+@row_kernel
+def collect(
+    product: Array, time_s: Array, now_s: int, excluded: Array, stores: Stores, scratch: Scratch
+) -> tuple[int, int]:
+    """What all components say about a history's candidates: slots with totals and the blend of their shares.
+
+    Returns:
+        how many slots there are, and how many distinct products the history has.
+    """
+    lists = len(stores.list_start)
+    width = lists + COLUMNS_BEHIND_LISTS - 1
+    count = distinct_of(product, scratch)
+    found = add_lists(product, time_s, now_s, count, stores, scratch, 0)
+    if stores.numbers[1] > 0:
+        found = add_histories(product, time_s, now_s, count, stores, scratch, found)
+    slot, named, totals, value = scratch.slot, scratch.named, scratch.totals, scratch.value
+    for at in range(count):
+        there = scratch.distinct[at]
+        place = slot[there]
+        if place == 0:
+            found += 1
+            place = found
+            slot[there], named[place] = place, there
+        totals[place, lists + 1] = 0.8 ** scratch.position[at]
+    for at in range(len(excluded)):
+        if slot[excluded[at]] > 0:
+            value[slot[excluded[at]]] = EXCLUDED
+    scale, coefficient = scratch.scale, scratch.coefficient
+    scale[:] = 0
+    for place in range(1, found + 1):
+        if value[place] == 0:
+            for which in range(width):
+                scale[which] = max(scale[which], totals[place, which])
+    coefficient[:] = 0
+    for which in range(width):
+        scale[which] = 1.0 / scale[which] if scale[which] > _LEAST else 0.0
+        coefficient[which] = stores.blend[which] * scale[which]
+    for place in range(1, found + 1):
+        if value[place] == 0:
+            blended = np.float32(0)
+            for which in range(width):
+                blended += coefficient[which] * totals[place, which]
+            value[place] = blended
+    return found, count
+
+
+@row_kernel
+def release(found: int, scratch: Scratch) -> None:
+    """Leave the scratch as it was."""
+    for place in range(1, found + 1):
+        scratch.slot[scratch.named[place]] = 0
+    scratch.totals[1 : found + 1] = 0
+    scratch.value[1 : found + 1] = 0
 
 
 @row_kernel
@@ -232,43 +294,19 @@ def gather(
     Returns:
         how many candidates there are.
     """
-    components = len(stores.list_start) + 1
-    count = distinct_of(product, scratch)
-    found = add_lists(product, time_s, now_s, count, stores, scratch, 0)
-    if stores.numbers[1] > 0:
-        found = add_histories(product, time_s, now_s, count, stores, scratch, found)
-    again = scratch.totals[components]
-    for at in range(count):
-        found = note(scratch.distinct[at], found, scratch)
-        again[scratch.distinct[at]] = 0.8 ** scratch.position[at]
-    for at in range(len(excluded)):
-        scratch.is_found[excluded[at]] = False  # found, but no candidate
-    scale = np.zeros(components + 1, np.float32)
-    for at in range(found):
-        there = scratch.found[at]
-        if scratch.is_found[there]:
-            for which in range(components + 1):
-                scale[which] = max(scale[which], scratch.totals[which, there])
-    for which in range(components + 1):
-        scale[which] = 1.0 / scale[which] if scale[which] > _LEAST else 0.0
+    found, count = collect(product, time_s, now_s, excluded, stores, scratch)
+    named, value = scratch.named, scratch.value
     kept = 0
-    for at in range(found):
-        there = scratch.found[at]
-        if scratch.is_found[there]:
-            value = 0.0
-            for which in range(components + 1):
-                value += stores.blend[which] * scale[which] * scratch.totals[which, there]
-            if value > 0:
-                kept = insert_best(row, score, kept, len(row), there, value)
+    for place in range(1, found + 1):
+        if value[place] > 0:
+            kept = push_best(row, score, kept, len(row), named[place], value[place])
+    order_best(row, score, kept)
+    strongest = len(stores.list_start) + COLUMNS_BEHIND_LISTS - 1
     for at in range(kept):
-        because[at] = scratch.because[row[at]] if scratch.reason[row[at]] > 0 else -1
-    describe(kept, row, score, scale, len(product), count, bought, stores, scratch, features)
-    for at in range(found):
-        there = scratch.found[at]
-        scratch.is_found[there] = False
-        scratch.reason[there] = 0
-        for which in range(components + 1):
-            scratch.totals[which, there] = 0
+        place = scratch.slot[row[at]]
+        because[at] = scratch.because[place] if scratch.totals[place, strongest] > 0 else -1
+    describe(kept, row, score, len(product), count, bought, stores, scratch, features)
+    release(found, scratch)
     return kept
 
 
@@ -277,7 +315,6 @@ def describe(
     kept: int,
     row: Array,
     score: Array,
-    scale: Array,
     length: int,
     count: int,
     bought: Array,
@@ -288,13 +325,16 @@ def describe(
     """Fill the features of the candidates."""
     components = len(stores.list_start) + 1
     extra = PER_COMPONENT * components
+    scale = scratch.scale
+    nothing = logarithm(_SMALLEST)
     for at in range(kept):
         there = row[at]
+        totals = scratch.totals[scratch.slot[there]]
         for which in range(components):
-            share = scale[which] * scratch.totals[which, there]
+            share = scale[which] * totals[which]
             features[at, PER_COMPONENT * which] = share
-            features[at, PER_COMPONENT * which + 1] = logarithm(share + _SMALLEST)
-        late = scratch.totals[components, there]
+            features[at, PER_COMPONENT * which + 1] = logarithm(share + _SMALLEST) if share > 0 else nothing
+        late = totals[components]
         features[at, extra + SEEN] = late > 0
         features[at, extra + SEEN_LATE] = late
         features[at, extra + IS_LAST] = late == 1
@@ -315,6 +355,50 @@ def describe(
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
         features[at, extra + FACTORED] = 0
         features[at, extra + FACTORED_LOG] = 0
+
+
+@row_kernel
+def judge_all(
+    start: Array,
+    product: Array,
+    time_s: Array,
+    now_s: Array,
+    excluded_start: Array,
+    excluded: Array,
+    target_start: Array,
+    target: Array,
+    stores: Stores,
+    scratch: Scratch,
+    depth: int,
+    reciprocal: Array,
+) -> None:
+    """1 / rank of the best of each question's targets by the blend; 0 beyond `depth`. Sorts nothing.
+
+    Args:
+        target: rows, negative for what the catalogue has not; reciprocal: (questions,) filled.
+    """
+    value, named = scratch.value, scratch.named
+    for query in range(len(now_s)):
+        begin, end = start[query], start[query + 1]
+        found, _ = collect(
+            product[begin:end],
+            time_s[begin:end],
+            now_s[query],
+            excluded[excluded_start[query] : excluded_start[query + 1]],
+            stores,
+            scratch,
+        )
+        best = depth + 1
+        for which in range(target_start[query], target_start[query + 1]):
+            place = scratch.slot[target[which]] if target[which] >= 0 else 0
+            if value[place] > 0:
+                rank = 1
+                for other in range(1, found + 1):
+                    if value[other] > value[place] or (value[other] == value[place] and named[other] < named[place]):
+                        rank += 1
+                best = min(best, rank)
+        reciprocal[query] = 1.0 / best if best <= depth else 0.0
+        release(found, scratch)
 
 
 @row_kernel

@@ -13,20 +13,58 @@ Array = NDArray[Any]
 
 
 @row_kernel
-def insert_best(rows: Array, scores: Array, count: int, limit: int, row: int, score: float) -> int:
+def push_best(rows: Array, scores: Array, count: int, limit: int, row: int, score: float) -> int:
     """Keep the best `limit` rows of float32 scores, ties by the smaller row; returns how many there are now.
 
-    Scores are compared as they are kept, so that what becomes equal by rounding is a tie; `limit` is 1 at least.
+    They are a heap with the worst on top until `order_best` sorts them. Scores are compared as they are kept, so that
+    what becomes equal by rounding is a tie; `limit` is 1 at least.
     """
     value = np.float32(score)
-    if count == limit and (value < scores[count - 1] or (value == scores[count - 1] and row >= rows[count - 1])):
+    if count < limit:
+        place = count
+        while place > 0:
+            above = (place - 1) // 2
+            if not _is_worse(value, row, scores[above], rows[above]):
+                break
+            scores[place], rows[place] = scores[above], rows[above]
+            place = above
+        scores[place], rows[place] = value, row
+        return count + 1
+    if not _is_worse(scores[0], rows[0], value, row):
         return count
-    place = count if count < limit else limit - 1
-    while place > 0 and (scores[place - 1] < value or (scores[place - 1] == value and rows[place - 1] > row)):
-        scores[place], rows[place] = scores[place - 1], rows[place - 1]
-        place -= 1
+    _sift(rows, scores, count, row, value)
+    return count
+
+
+@row_kernel
+def order_best(rows: Array, scores: Array, count: int) -> None:
+    """Sort what `push_best` kept, the best first."""
+    for left in range(count - 1, 0, -1):
+        row, value = rows[left], scores[left]
+        rows[left], scores[left] = rows[0], scores[0]
+        _sift(rows, scores, left, row, value)
+
+
+@row_kernel
+def _is_worse(value: Any, row: int, other_value: Any, other_row: int) -> bool:
+    return value < other_value or (value == other_value and row > other_row)
+
+
+@row_kernel
+def _sift(rows: Array, scores: Array, count: int, row: int, value: Any) -> None:
+    """Put something in the place of the worst of a heap of so many."""
+    place = 0
+    while True:
+        below = 2 * place + 1
+        if below >= count:
+            break
+        if below + 1 < count and _is_worse(scores[below + 1], rows[below + 1], scores[below], rows[below]):
+            below += 1
+        if not _is_worse(scores[below], rows[below], value, row):
+            break
+        scores[place], rows[place] = scores[below], rows[below]
+        place = below
     scores[place], rows[place] = value, row
-    return count + 1 if count < limit else count
 
 
 @row_kernel

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
-from recommender.kernels.selecting import insert_best
+from recommender.kernels.selecting import order_best, push_best
 
 Array = NDArray[Any]
 
@@ -96,7 +96,8 @@ def sum_steps(
             value = total[there] * norm_from[here] * norm_to[there]
             total[there] = 0
             if value > 0:
-                kept_now = insert_best(row[at], score[at], kept_now, kept, there, value)
+                kept_now = push_best(row[at], score[at], kept_now, kept, there, value)
+        order_best(row[at], score[at], kept_now)
         count[at] = kept_now
 
 
@@ -151,5 +152,6 @@ def walk_twice(
             value = total[there]
             total[there] = 0
             if value > 0:
-                kept_now = insert_best(row[at], score[at], kept_now, kept, there, value)
+                kept_now = push_best(row[at], score[at], kept_now, kept, there, value)
+        order_best(row[at], score[at], kept_now)
         count[at] = kept_now

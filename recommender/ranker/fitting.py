@@ -63,12 +63,13 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     """
     if model in COMPONENT_NAMES:
         return _alone(COMPONENT_NAMES.index(model))
-    blend = _blend(shared, plan, purpose, questions)
+    blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
     gathered = gather_questions(
         stores_of(shared, plan, purpose),
         questions.sampled(QUESTIONS_MAX, 0),
         plan.candidates,
+        threads,
         (factors_of(shared), plan.factors.alpha),
     )
     choices = choices_of(gathered, questions.sampled(QUESTIONS_MAX, 0))
@@ -104,11 +105,11 @@ def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
 
 
-def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions) -> tuple[float, ...]:
+def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> tuple[float, ...]:
     """What the shares of the components are worth together, by a logit over candidates of what each is worth alone."""
     some = questions.sampled(BLEND_QUESTIONS_MAX, 1)
     worth = np.array(plan.blend_for(purpose))
-    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates), some)
+    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
     features = choices.features
     again = features[:, PER_COMPONENT * COMPONENTS + 1]
     shares = np.column_stack([features[:, PER_COMPONENT * at] for at in range(COMPONENTS)] + [again])

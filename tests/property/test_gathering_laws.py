@@ -16,7 +16,7 @@ from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Pl
 from recommender.candidates.stores import FEATURES, new_scratch, shared_arrays, stores_of
 from recommender.histories import Histories
 from recommender.kernels.gathering import PER_COMPONENT, Scratch, Stores, gather, logarithm
-from recommender.kernels.selecting import insert_best, keep_largest
+from recommender.kernels.selecting import keep_largest, order_best, push_best
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import StepsConfiguration, half_life_table, steps
 from tests.support.browsing import NEXT_ITEM, Row, rows_of, shop_of
@@ -171,9 +171,8 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
         assert told == pytest.approx(shares[:COMPONENTS, row], rel=1e-4, abs=1e-6)
         _assert_because(found.because[at], row, added, world)
     assert np.isfinite(found.features).all()
-    for array in (*world.scratch[:4], world.scratch.nearness):
-        if array is not world.scratch.found:
-            assert not array.any(), "scratch is zero between queries"
+    for array in (world.scratch.slot, world.scratch.totals, world.scratch.value, world.scratch.nearness):
+        assert not array.any(), "scratch is zero between queries"
     assert gathered(world, product, time_s, excluded).score == found.score
 
 
@@ -225,7 +224,8 @@ def test_the_best_are_those_of_sorting_with_ties_by_row(values: list[int], limit
     rows, kept = np.zeros(limit, np.int32), np.zeros(limit, np.float32)
     count = 0
     for row in np.random.default_rng(seed).permutation(len(values)).tolist():
-        count = insert_best(rows, kept, count, limit, row, float(scores[row]))
+        count = push_best(rows, kept, count, limit, row, float(scores[row]))
+    order_best(rows, kept, count)
     rounded = scores.astype(np.float32)
     expected = sorted(range(len(values)), key=lambda row: (-rounded[row], row))[:limit]
     assert rows[:count].tolist() == expected
