@@ -46,6 +46,29 @@ def order_best(rows: Array, scores: Array, count: int) -> None:
 
 
 @row_kernel
+def best_of_rows(values: Array, first: int, decimals: int, rows: Array, scores: Array, count: Array) -> None:
+    """The largest positive entries of each row of a matrix but the one on its diagonal, best first.
+
+    Args:
+        values: (n, m), rounded to so many decimals as they are looked at; first: the column of row 0 on the diagonal.
+        rows, scores: (n, kept) filled with columns and values; count: (n,) how many.
+    """
+    unit = 10.0**decimals
+    for at in range(values.shape[0]):
+        kept, limit = 0, rows.shape[1]
+        least = 0.0
+        for column in range(values.shape[1]):
+            value = values[at, column]
+            if value >= least and column != first + at:
+                value = np.rint(value * unit) / unit
+                if value > 0:
+                    kept = push_best(rows[at], scores[at], kept, limit, column, value)
+                    least = scores[at, 0] - 1.0 / unit if kept == limit else 0.0
+        order_best(rows[at], scores[at], kept)
+        count[at] = kept
+
+
+@row_kernel
 def _is_worse(value: Any, row: int, other_value: Any, other_row: int) -> bool:
     return value < other_value or (value == other_value and row > other_row)
 

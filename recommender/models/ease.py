@@ -6,10 +6,11 @@ Source: Steck, "Embarrassingly shallow autoencoders for sparse data" (WWW 2019).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.histories import Histories
-from recommender.models.neighbours import Neighbours
+from recommender.models.neighbours import Neighbours, best_of
+
+_DECIMALS = 9  # kept: further ones depend on how a library adds up
 
 
 def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) -> Neighbours:
@@ -36,16 +37,4 @@ def ease(histories: Histories, penalty: float, kept: int, damping: float = 0.0) 
     assert not failed, "a penalised Gram matrix is positive definite"
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     inverse /= -np.diag(inverse)
-    np.fill_diagonal(inverse, 0.0)
-    return _strongest(np.round(inverse, 9), kept)
-
-
-def _strongest(weights: NDArray[np.float64], kept: int) -> Neighbours:
-    """The largest positive entries of each row, ties by the smaller column."""
-    products = len(weights)
-    kept = min(kept, products)
-    order = np.argsort(-weights, axis=1, kind="stable")[:, :kept]
-    score = np.take_along_axis(weights, order, axis=1)
-    held = score > 0
-    start = np.concatenate(([0], np.cumsum(held.sum(axis=1)))).astype(np.int64)
-    return Neighbours(start, order[held].astype(np.int32), score[held].astype(np.float32))
+    return best_of(inverse, 0, _DECIMALS, kept)

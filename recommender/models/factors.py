@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories
 from recommender.interactions import numbered_by_appearance
-from recommender.models.neighbours import Neighbours
+from recommender.models.neighbours import Neighbours, best_of, joined
 
 ROWS_AT_ONCE = 256
 HISTORY_MAX = 50  # the newest products of a history that are folded in
@@ -46,7 +46,7 @@ class Factors(NamedTuple):
     gram: NDArray[np.float64]
 
 
-def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Factors:
+def fit_factors(people: Histories, configuration: FactorsConfiguration, threads: int = 1) -> Factors:
     """Factors of every product; zeros for those nobody took.
 
     Args:
@@ -54,7 +54,9 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
 
     Products are numbered by their first appearance, so that their names do not matter.
 
-    Cost: a sort, and entries × factors × iterations × 10 multiply-adds, on one thread.
+    Guarantees: the same bytes for any number of threads: each solves whole rows.
+
+    Cost: a sort, and entries × factors × iterations × 10 multiply-adds.
     """
     from implicit.als import AlternatingLeastSquares  # what answers never waits for what only training needs
     from scipy import sparse
@@ -79,7 +81,7 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration) -> Facto
             alpha=1.0 + configuration.alpha,  # implicit's is the whole confidence, not what is added to 1
             iterations=configuration.iterations,
             random_state=_SEED,
-            num_threads=1,
+            num_threads=threads,
             use_gpu=False,
         )
         model.fit(matrix, show_progress=False)
@@ -100,23 +102,11 @@ def latent(factors: Factors, kept: int, threads: int = 1) -> Neighbours:
     direction = product / np.where(known, length, 1.0)[:, None].astype(np.float32)
     weighed = (direction * np.sqrt(length)[:, None]).astype(np.float32).T.copy()
 
-    def block(first: int) -> tuple[NDArray[np.int64], IntVector, Matrix]:
-        rows = np.arange(first, min(first + ROWS_AT_ONCE, len(product)))
-        scores = np.round(direction[rows] @ weighed, _DIGITS)
-        scores[np.arange(len(rows)), rows] = 0.0
-        width = min(kept, scores.shape[1])
-        few = np.sort(np.argpartition(-scores, width - 1, axis=1)[:, :width], axis=1)
-        best = np.take_along_axis(scores, few, axis=1)
-        order = np.argsort(-best, axis=1, kind="stable")
-        row, score = np.take_along_axis(few, order, axis=1), np.take_along_axis(best, order, axis=1)
-        held = score > 0
-        return held.sum(axis=1), row[held].astype(np.int32), score[held].astype(np.float32)
+    def block(first: int) -> Neighbours:
+        return best_of(direction[first : first + ROWS_AT_ONCE] @ weighed, first, _DIGITS, kept)
 
     with ThreadPoolExecutor(threads) as pool:
-        blocks = list(pool.map(block, range(0, len(product) if kept else 0, ROWS_AT_ONCE)))
-    nobody = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    count, row, score = (np.concatenate(parts) for parts in zip(nobody, *blocks, strict=True))
-    return Neighbours(np.concatenate(([0], np.cumsum(count))).astype(np.int64), row, score)
+        return joined(list(pool.map(block, range(0, len(product), ROWS_AT_ONCE))))
 
 
 def fold_in(history: IntVector, factors: Factors, alpha: float) -> NDArray[np.float64]:

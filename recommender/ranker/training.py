@@ -66,7 +66,7 @@ def fit_rankers(
     asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
     material = material_of(held.rest, plan.visit_gap_s)
     progress("searching", 0.1)
-    factors = fit_factors(material.baskets_of_people, plan.factors)
+    factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     search = Search(material, latent_lists(factors, plan, threads), asked, plan, threads)
     plan = search.run()
     progress("learning", 0.5)
@@ -78,7 +78,7 @@ def fit_rankers(
     progress("counting", 0.8)
     if held.rest is not interactions:
         material = material_of(interactions, plan.visit_gap_s)
-        factors = fit_factors(material.baskets_of_people, plan.factors)
+        factors = fit_factors(material.baskets_of_people, plan.factors, threads)
         shared = _shared(material, plan, similar_of(interactions), factors, threads)
     card = ModelCard(
         questions={purpose: len(each) for purpose, each in held.questions.items()},
