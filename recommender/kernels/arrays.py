@@ -102,6 +102,7 @@ class Work(NamedTuple):
     skip: Array
     listed: Array
     norms: Array
+    slot: Array
 
 
 class Lists(NamedTuple):
@@ -195,6 +196,7 @@ def new_work(capacity: int) -> Work:
         skip=np.zeros(capacity, np.bool_),
         listed=np.zeros(capacity, np.bool_),
         norms=np.zeros(3, np.float64),
+        slot=np.zeros(capacity, np.int32),
     )
 
 

@@ -232,6 +232,40 @@ def add_list(
 
 
 @part_of_kernel
+def merge_lists(seeds: IntVector, weights: FloatVector, depth: int, frozen: Frozen, lists: Lists, work: Work) -> int:
+    """Add up the lists of seeds alone: what they name gets a place from 1 on, side by side, in `found` and the scores.
+
+    Returns how many places there are. Seeds get none; `work.slot` is left for the caller to clear, seeds' too.
+    """
+    slot, row_of_place, total, best, because = work.slot, work.found, work.score, work.best, work.because
+    start, rows, scores = lists.start, lists.row, lists.score
+    for seed in seeds:
+        row = row_of(frozen.row_of_index, seed)
+        if row >= 0:
+            slot[row] = -1
+    found = 0
+    for which in range(len(seeds)):
+        seed, weight = seeds[which], weights[which]
+        row = row_of(frozen.row_of_index, seed)
+        if row < 0:
+            continue
+        for at in range(start[row], min(start[row + 1], start[row] + depth)):
+            there = rows[at]
+            place = slot[there]
+            if place < 0:
+                continue
+            if place == 0:
+                found += 1
+                place = found
+                slot[there], row_of_place[place] = place, there
+            score = weight * float(scores[at])
+            total[place, ALIKE] += score
+            if score > best[place, ALIKE]:
+                best[place, ALIKE], because[place, ALIKE] = score, seed
+    return found
+
+
+@part_of_kernel
 def add_favourites(found: int, seeds: IntVector, places: Places, work: Work) -> int:
     """Add the most wanted products of the seeds' categories, a few of them; of the whole shop if they have none."""
     start, favourite, node_of = places.favourite_start, places.favourite, places.node_of

