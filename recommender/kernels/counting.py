@@ -82,7 +82,8 @@ def count_pairs(
                 if common[partner] < tuning[COMMON_MIN]:
                     continue  # cannot become significant without an order that the tail sees
                 score = score - BELOW_ALL
-            count = insert_ranked(scores, items, ties, count, kept, score, partner, partner)
+            if count < kept or score >= scores[count - 1]:
+                count = insert_ranked(scores, items, ties, count, kept, score, partner, partner)
         out = product - first
         out_count[out] = count
         for place in range(count):
@@ -173,6 +174,6 @@ def rank_similar(
                 score = score + tuning[3]
             if colour_of[product] == colour_of[partner]:
                 score = score * tuning[4]
-            if score > 0.0:
+            if score > 0.0 and (count < kept or score >= out_score[out, count - 1]):
                 count = insert_ranked(out_score[out], out_row[out], ties, count, kept, score, partner, partner)
         out_count[out] = count

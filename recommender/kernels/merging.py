@@ -231,22 +231,33 @@ def add_list(
     return found
 
 
-@part_of_kernel
-def merge_lists(seeds: IntVector, weights: FloatVector, depth: int, frozen: Frozen, lists: Lists, work: Work) -> int:
-    """Add up the lists of seeds alone: what they name gets a place from 1 on, side by side, in `found` and the scores.
+@kernel
+def merge_lists(
+    seeds: IntVector,
+    weights: FloatVector,
+    depth: int,
+    row_of_index: IntVector,
+    start: Array,
+    rows: Array,
+    scores: Array,
+    slot: Array,
+    row_of_place: Array,
+    total: Array,
+    best: Array,
+    because: Array,
+) -> int:
+    """Add up the lists of seeds alone: what they name gets a place from 1 on, side by side.
 
-    Returns how many places there are. Seeds get none; `work.slot` is left for the caller to clear, seeds' too.
+    Returns how many places there are. Seeds get none; `slot` is left for the caller to clear, seeds' too.
     """
-    slot, row_of_place, total, best, because = work.slot, work.found, work.score, work.best, work.because
-    start, rows, scores = lists.start, lists.row, lists.score
     for seed in seeds:
-        row = row_of(frozen.row_of_index, seed)
+        row = row_of(row_of_index, seed)
         if row >= 0:
             slot[row] = -1
     found = 0
     for which in range(len(seeds)):
         seed, weight = seeds[which], weights[which]
-        row = row_of(frozen.row_of_index, seed)
+        row = row_of(row_of_index, seed)
         if row < 0:
             continue
         for at in range(start[row], min(start[row + 1], start[row] + depth)):

@@ -55,16 +55,16 @@ def best_of_rows(values: Array, first: int, decimals: int, rows: Array, scores: 
     """
     unit = 10.0**decimals
     for at in range(values.shape[0]):
-        kept, limit = 0, rows.shape[1]
+        kept, limit, best_row, best_score = 0, rows.shape[1], rows[at], scores[at]
         least = 0.0
         for column in range(values.shape[1]):
             value = values[at, column]
             if value >= least and column != first + at:
                 value = np.rint(value * unit) / unit
                 if value > 0:
-                    kept = push_best(rows[at], scores[at], kept, limit, column, value)
-                    least = scores[at, 0] - 1.0 / unit if kept == limit else 0.0
-        order_best(rows[at], scores[at], kept)
+                    kept = push_best(best_row, best_score, kept, limit, column, value)
+                    least = best_score[0] - 1.0 / unit if kept == limit else 0.0
+        order_best(best_row, best_score, kept)
         count[at] = kept
 
 
