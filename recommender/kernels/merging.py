@@ -243,8 +243,8 @@ def merge_lists(
     slot: Array,
     row_of_place: Array,
     total: Array,
-    best: Array,
-    because: Array,
+    loudest: Array,
+    speaker: Array,
 ) -> int:
     """Add up the lists of seeds alone: what they name gets a place from 1 on, side by side.
 
@@ -270,9 +270,9 @@ def merge_lists(
                 place = found
                 slot[there], row_of_place[place] = place, there
             score = weight * float(scores[at])
-            total[place, ALIKE] += score
-            if score > best[place, ALIKE]:
-                best[place, ALIKE], because[place, ALIKE] = score, seed
+            total[place] += score
+            if score > loudest[place]:
+                loudest[place], speaker[place] = score, seed
     return found
 
 

@@ -14,6 +14,7 @@ from recommender.kernels.arrays import (
     RECENT,
     SHOP_ORDERS,
     TOUCHED,
+    Array,
     Extras,
     Fresh,
     Frozen,
@@ -92,6 +93,25 @@ def rank_together(
 
 
 @kernel
+def best_places(
+    found: int, limit: int, row_of_place: IntVector, total: Array, scores: FloatVector, places: IntVector
+) -> int:
+    """Put places 1 to `found` into order of their totals, then of their rows; returns how many there are."""
+    count = 0
+    for place in range(1, found + 1):
+        score, row = total[place], row_of_place[place]
+        at = min(count, limit - 1)
+        if count == limit and (score < scores[at] or (score == scores[at] and row > row_of_place[places[at]])):
+            continue
+        count = min(count + 1, limit)
+        while at > 0 and (scores[at - 1] < score or (scores[at - 1] == score and row_of_place[places[at - 1]] > row)):
+            scores[at], places[at] = scores[at - 1], places[at - 1]
+            at -= 1
+        scores[at], places[at] = score, place
+    return count
+
+
+@kernel
 def rank_lists(
     seeds: IntVector,
     weights: FloatVector,
@@ -115,26 +135,22 @@ def rank_lists(
         lists.score,
         work.slot,
         work.found,
-        work.score,
-        work.best,
-        work.because,
+        work.total,
+        work.loudest,
+        work.speaker,
     )
-    scores, row_of_place, total, best, reason = out.scores, work.found, work.score, work.best, work.because
-    count = 0
-    for place in range(1, found + 1):
-        score = total[place, ALIKE]
-        if count < limit or score >= scores[count - 1]:
-            count = insert_ranked(scores, products, because, count, limit, score, place, row_of_place[place])
+    slot, row_of_place, total, loudest = work.slot, work.found, work.total, work.loudest
+    count = best_places(found, limit, row_of_place, total, out.scores, products)
     for at in range(count):
         place = products[at]
-        products[at], because[at] = frozen.index_of_row[row_of_place[place]], reason[place, ALIKE]
+        products[at], because[at] = frozen.index_of_row[row_of_place[place]], work.speaker[place]
         common[at], lift[at] = 0, 0.0
     for place in range(1, found + 1):
-        work.slot[row_of_place[place]] = 0
-        total[place, ALIKE], best[place, ALIKE] = 0.0, 0.0
+        slot[row_of_place[place]] = 0
+        total[place], loudest[place] = 0.0, 0.0
     for seed in seeds:
         if row_of(frozen.row_of_index, seed) >= 0:
-            work.slot[row_of(frozen.row_of_index, seed)] = 0
+            slot[row_of(frozen.row_of_index, seed)] = 0
     return count
 
 
