@@ -94,7 +94,7 @@ class TrainingConfiguration(msgspec.Struct, frozen=True):
 
     Attributes:
         threads: changes the time it takes and nothing else.
-        ranker: whether to learn to rank from what is held back: minutes of training, for better rows.
+        ranker: whether to learn to rank from what is held back: better rows for some ten times the training.
         model: what ranks for a history.
     """
 
@@ -102,7 +102,7 @@ class TrainingConfiguration(msgspec.Struct, frozen=True):
     bought_together: BoughtTogetherConfiguration = BoughtTogetherConfiguration()
     similar: SimilarConfiguration = SimilarConfiguration()
     threads: int = 1
-    ranker: bool = False
+    ranker: bool = True
     model: Model = "auto"
 
     def ranking_by(self, model: str) -> TrainingConfiguration:

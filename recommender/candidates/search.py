@@ -55,7 +55,6 @@ GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("kin", ({"kin": {"spread": 0.125}}, {"kin": {"spread": 0.5}})),
     ("alike", tuple({"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5)))),
     ("baskets", tuple({"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0)))),
-    ("ease", ({"ease": 60.0}, {"ease": 1_000.0})),
     ("histories", ({"sessions": {"entry_decay": 0.6}}, {"sessions": {"entry_decay": 0.95}})),
     ("histories", ({"sessions": {"recency": 0.1}}, {"sessions": {"recency": 1.0}})),
     ("histories", ({"sessions": {"neighbours": 500}},)),
@@ -69,7 +68,6 @@ JUDGES: Mapping[str, tuple[Purpose, ...]] = {
     "kin": ("for_you", "next_item"),
     "alike": ("for_you", "next_item"),
     "baskets": ("basket", "for_you"),
-    "ease": ("basket", "for_you"),
     "histories": ("next_item", "for_you", "basket"),
 }
 """Which purpose's questions judge a component: the first that has any."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, Purpose
+from recommender.histories import HISTORY_MAX
 from recommender.interactions import ORDER, Interactions, Orders
 from recommender.questions import Asking, Questions
 
@@ -37,7 +38,12 @@ def cut(interactions: Interactions, gap_s: int) -> Slice:
     visits, gone_visits = _next_items(entries)
     people, gone_people = _last_products(entries, gone_visits)
     baskets, gone_orders = _baskets(interactions)
-    found: dict[Purpose, Questions] = {"next_item": visits, "for_you": people, "basket": baskets}
+    found: dict[Purpose, Questions] = {
+        "next_item": visits,
+        "for_you": people,
+        "basket": baskets,
+        "next_basket": _next_baskets(entries, interactions, gone_orders),
+    }
     rest = without(interactions, gone_visits | gone_people | gone_orders)
     return Slice(rest, {purpose: questions for purpose, questions in found.items() if len(questions)})
 
@@ -64,6 +70,10 @@ class _Entries:
         mask = np.zeros(len(self.at), np.bool_)
         mask[self.at[entries]] = True
         return mask
+
+    def count(self, begin: int) -> int:
+        """How many entries the person has whose first one is told."""
+        return int(np.searchsorted(self.person, self.person[begin], side="right")) - begin
 
     def rows(self, begin: int, end: int) -> list[tuple[int, int, int]]:
         """A part of a history."""
@@ -142,6 +152,25 @@ def _baskets(interactions: Interactions) -> tuple[Questions, NDArray[np.bool_]]:
         time_s = int(orders.day[order]) * 86_400
         asking.add([(row, time_s, ORDER) for row in mixed[1:]], mixed[:1], mixed[1:])
     return asking.questions(), mask
+
+
+def _next_baskets(entries: _Entries, interactions: Interactions, gone: NDArray[np.bool_]) -> Questions:
+    """The newest orders of people who had ordered before; what is asked is held back for `basket` already."""
+    asking = Asking("next_basket")
+    orders = interactions.orders
+    lines = np.flatnonzero(gone & (interactions.order >= 0))
+    held, first_line = np.unique(interactions.order[lines], return_index=True)
+    person = interactions.person[interactions.subject[lines[first_line]]]
+    moment = interactions.time_s[lines[first_line]]
+    begins = np.searchsorted(entries.person, person)
+    for at in range(len(held)):
+        begin = int(begins[at])
+        end = begin + int(np.searchsorted(entries.time_s[begin:][: entries.count(begin)], moment[at]))
+        rows = entries.rows(max(begin, end - HISTORY_MAX), end)
+        if any(kind == ORDER for _, _, kind in rows):
+            products = orders.products[orders.start[held[at]] : orders.start[held[at] + 1]]
+            asking.add(rows, products.tolist())
+    return asking.questions()
 
 
 def without(interactions: Interactions, gone: NDArray[np.bool_]) -> Interactions:

@@ -18,7 +18,7 @@ from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
 
-HISTORY_MAX = 50  # distinct products of a history
+HISTORY_MAX = 200  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA
 FACTORED_AT = PER_COMPONENT * COMPONENTS + FACTORED
 _STEPS = 30  # entries further away than that weigh nothing
@@ -121,7 +121,7 @@ def factors_of(shared: Mapping[str, NDArray[Any]]) -> Factors:
 def new_scratch(stores: Stores) -> Scratch:
     """Room for a query.
 
-    Memory: 4 bytes a product and 12 a history; 76 more for as many products as one query ever finds, for a system that
+    Memory: 8 bytes a product and 12 a history; 76 more for as many products as one query ever finds, for a system that
     gives memory when it is written to.
     """
     products, histories = len(stores.popular), len(stores.start) - 1
@@ -140,6 +140,7 @@ def new_scratch(stores: Stores) -> Scratch:
         distinct=np.zeros(HISTORY_MAX, np.int32),
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
+        place_of=np.zeros(products, np.int32),
     )
 
 

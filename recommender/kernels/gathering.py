@@ -77,7 +77,8 @@ class Scratch(NamedTuple):
         because: (products + 1,) the product of the history behind that; value: (products + 1,) float32, the blend.
         scale, coefficient: (lists + 3 or more,) float32, one through the best total of each component; that × blend.
         nearness: (histories,) float32; matched, near: (histories,) int32.
-        distinct, position, times: (history_max,) the history without repetition, newest first.
+        distinct, position, times: (history_max,) the history without repetition, newest first; place_of: (products,)
+            int32, where a product is in it, from 1 on.
     """
 
     slot: Array
@@ -93,6 +94,7 @@ class Scratch(NamedTuple):
     distinct: Array
     position: Array
     times: Array
+    place_of: Array
 
 
 class Found(NamedTuple):
@@ -117,20 +119,15 @@ def logarithm(value: float) -> float:
 @row_kernel
 def distinct_of(product: Array, scratch: Scratch) -> int:
     """The distinct products of a history, newest first, with their positions and how often they are in it."""
-    count = 0
-    room = len(scratch.distinct)
+    count, room, place_of = 0, len(scratch.distinct), scratch.place_of
     for back in range(len(product)):
         here = product[len(product) - 1 - back]
-        known = -1
-        for at in range(count):
-            if scratch.distinct[at] == here:
-                known = at
-                break
-        if known >= 0:
-            scratch.times[known] += 1
+        if place_of[here] > 0:
+            scratch.times[place_of[here] - 1] += 1
         elif count < room:
             scratch.distinct[count], scratch.position[count], scratch.times[count] = here, back, 1
             count += 1
+            place_of[here] = count
     return count
 
 
@@ -261,8 +258,10 @@ def collect(
 
 
 @row_kernel
-def release(found: int, scratch: Scratch) -> None:
-    """Leave the scratch as it was."""
+def release(found: int, count: int, scratch: Scratch) -> None:
+    """Leave the scratch as it was, after so many slots and distinct products."""
+    for at in range(count):
+        scratch.place_of[scratch.distinct[at]] = 0
     for place in range(1, found + 1):
         scratch.slot[scratch.named[place]] = 0
     scratch.totals[1 : found + 1] = 0
@@ -305,8 +304,8 @@ def gather(
     for at in range(kept):
         place = scratch.slot[row[at]]
         because[at] = scratch.because[place] if scratch.totals[place, strongest] > 0 else -1
-    describe(kept, row, score, len(product), count, bought, stores, scratch, features)
-    release(found, scratch)
+    describe(kept, row, score, len(product), bought, stores, scratch, features)
+    release(found, count, scratch)
     return kept
 
 
@@ -316,7 +315,6 @@ def describe(
     row: Array,
     score: Array,
     length: int,
-    count: int,
     bought: Array,
     stores: Stores,
     scratch: Scratch,
@@ -338,12 +336,8 @@ def describe(
         features[at, extra + SEEN] = late > 0
         features[at, extra + SEEN_LATE] = late
         features[at, extra + IS_LAST] = late == 1
-        features[at, extra + TIMES_SEEN] = 0
-        if late > 0:
-            for which in range(count):
-                if scratch.distinct[which] == there:
-                    features[at, extra + TIMES_SEEN] = scratch.times[which]
-                    break
+        place = scratch.place_of[there]
+        features[at, extra + TIMES_SEEN] = scratch.times[place - 1] if place > 0 else 0
         features[at, extra + BOUGHT] = 0
         for which in range(len(bought)):
             if bought[which] == there:
@@ -380,7 +374,7 @@ def judge_all(
     value, named = scratch.value, scratch.named
     for query in range(len(now_s)):
         begin, end = start[query], start[query + 1]
-        found, _ = collect(
+        found, count = collect(
             product[begin:end],
             time_s[begin:end],
             now_s[query],
@@ -398,7 +392,7 @@ def judge_all(
                         rank += 1
                 best = min(best, rank)
         reciprocal[query] = 1.0 / best if best <= depth else 0.0
-        release(found, scratch)
+        release(found, count, scratch)
 
 
 @row_kernel

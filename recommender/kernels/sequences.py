@@ -22,7 +22,7 @@ def age_weight(table: Array, age_s: int, step_s: int) -> float:
     """The weight of something so long ago: a table by steps of time; 1 where there is none (`step_s` of 0)."""
     if step_s == 0:
         return 1.0
-    at = int((max(age_s, 0) + 0.5) / step_s)  # exactly the quotient of whole numbers below 2^50, in a third of the time
+    at = max(age_s, 0) // step_s
     return float(table[at]) if at < len(table) else 0.0
 
 
@@ -53,7 +53,8 @@ def sum_steps(
 
     Args:
         wanted: (w,) products to work out.
-        start, product, unit, time_s: histories; posting_start, posting_entry: where products are in them.
+        start, product, unit, time_s: histories, each in order of time.
+        posting_start, posting_entry: where products are in them.
         steps, back: (window,) weight of what comes 1, 2, … steps later, and earlier.
         ages, age_step_s: weight by the time between the two, in steps of so many seconds.
         recency: (histories,) weight of each history.
@@ -61,30 +62,34 @@ def sum_steps(
         total: (products,) zero, and zero again afterwards; touched: (products,) scratch.
         count: (w,); row, score: (w, kept): filled.
     """
-    window = len(steps)
+    window, ages_end = len(steps), len(ages)
+    ages_in_second = 1.0 / age_step_s if age_step_s > 0 else 0.0
     for at in range(len(wanted)):
         here = wanted[at]
         found = 0
         for posting in range(posting_start[here], posting_start[here + 1]):
             entry = posting_entry[posting]
-            history = unit[entry]
+            history, moment = unit[entry], time_s[entry]
             weight = recency[history]
-            last = min(start[history + 1], entry + 1 + window)
-            for other in range(entry + 1, last):
+            for other in range(entry + 1, min(start[history + 1], entry + 1 + window)):
+                # Exactly the quotient of whole numbers, wherever it is within the table; by multiplication.
+                age = int((time_s[other] - moment + 0.5) * ages_in_second)
+                if age >= ages_end:
+                    break
                 there = product[other]
-                age = age_weight(ages, time_s[other] - time_s[entry], age_step_s)
-                value = np.float32(weight * steps[other - entry - 1] * age)
+                value = np.float32(weight * steps[other - entry - 1] * ages[age])
                 if there != here and value > 0:
                     if total[there] == 0:
                         touched[found] = there
                         found += 1
                     total[there] += value
             if back[0] > 0:
-                first = max(start[history], entry - window)
-                for other in range(entry - 1, first - 1, -1):
+                for other in range(entry - 1, max(start[history], entry - window) - 1, -1):
+                    age = int((moment - time_s[other] + 0.5) * ages_in_second)
+                    if age >= ages_end:
+                        break
                     there = product[other]
-                    age = age_weight(ages, time_s[entry] - time_s[other], age_step_s)
-                    value = np.float32(weight * back[entry - other - 1] * age)
+                    value = np.float32(weight * back[entry - other - 1] * ages[age])
                     if there != here and value > 0:
                         if total[there] == 0:
                             touched[found] = there

@@ -24,7 +24,8 @@ from recommender.ranker.trees import TreesFit, fit_trees
 
 QUESTIONS_MAX = 8_000
 BLEND_QUESTIONS_MAX = 1_500
-TREES_QUESTIONS_MIN = 1_000  # below it trees learn noise
+TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
+TREES_CANDIDATES_MAX = 60  # of a question, beside what was taken: the rest are far below anything that is taken
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
 
@@ -79,7 +80,7 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     scores = {"logit": _linear(parts[2], logit)}
     grown: TreesFit | None = None
     if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        grown = fit_trees(parts[0], parts[1], TreesConfiguration())
+        grown = fit_trees(shortened(parts[0], TREES_CANDIDATES_MAX), parts[1], TreesConfiguration())
         scores["trees"] = np.empty(len(parts[2].features))
         score_trees(parts[2].features, scores["trees"], grown.trees)
     comparison = compare(parts[2], scores, ComparisonConfiguration()) if parts[2].queries else None
@@ -87,7 +88,9 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     weights = fit_logit(choices, LogitConfiguration(), prior(), threads).weights
     trees = None
     if chosen == "trees" and grown is not None:
-        trees = fit_trees(_part(choices, 0, stop), parts[2], TreesConfiguration()).trees
+        trees = fit_trees(
+            shortened(_part(choices, 0, stop), TREES_CANDIDATES_MAX), parts[2], TreesConfiguration()
+        ).trees
     return Learned(blend, weights, trees, comparison)
 
 
@@ -128,6 +131,15 @@ def _part(choices: Choices, begin: int, end: int) -> Choices:
     rows = slice(int(choices.start[begin]), int(choices.start[end]))
     start = choices.start[begin : end + 1] - choices.start[begin]
     return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows])
+
+
+def shortened(choices: Choices, candidates_max: int) -> Choices:
+    """The first candidates of each query, and those behind them that were taken. Cost: a copy of what is kept."""
+    sizes = np.diff(choices.start)
+    place = np.arange(len(choices.label)) - np.repeat(choices.start[:-1], sizes)
+    kept = (place < candidates_max) | (choices.label > 0)
+    before = np.concatenate(([0], np.cumsum(kept)))
+    return Choices(choices.features[kept], before[choices.start], choices.label[kept], choices.weight)
 
 
 def _linear(choices: Choices, weights: FloatVector) -> FloatVector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -71,10 +72,9 @@ def fit_rankers(
     plan = search.run()
     progress("learning", 0.5)
     shared = _shared(material, plan, similar_of(held.rest), factors, threads)
-    learned: dict[Purpose, Learned] = {}
-    for purpose, questions in asked.items():
-        learned[purpose] = learn(shared, plan, purpose, questions, threads, configuration.model)
-        plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: learned[purpose].blend})
+    learned = _learned(shared, plan, asked, configuration)
+    blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
+    plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
     progress("counting", 0.8)
     if held.rest is not interactions:
         material = material_of(interactions, plan.visit_gap_s)
@@ -88,6 +88,20 @@ def fit_rankers(
     )
     arrays = arrays_of(shared, plan, learned)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+def _learned(
+    shared: Arrays, plan: Plan, asked: dict[Purpose, Questions], configuration: TrainingConfiguration
+) -> dict[Purpose, Learned]:
+    """A ranker for each purpose, as many at once as there are threads."""
+    threads, model = configuration.threads, configuration.model
+    inner = max(1, threads // max(len(asked), 1))
+    with ThreadPoolExecutor(threads) as pool:
+        fits = {
+            purpose: pool.submit(learn, shared, plan, purpose, questions, inner, model)
+            for purpose, questions in asked.items()
+        }
+        return {purpose: fit.result() for purpose, fit in fits.items()}
 
 
 def _shared(material: Material, plan: Plan, text: Neighbours, factors: Factors, threads: int) -> Arrays:
