@@ -25,7 +25,7 @@ from recommender.ranker.trees import TreesFit, fit_trees
 QUESTIONS_MAX = 8_000
 BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
-TREES_CANDIDATES_MAX = 60  # of a question, beside what was taken: the rest are far below anything that is taken
+TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
 
@@ -134,10 +134,13 @@ def _part(choices: Choices, begin: int, end: int) -> Choices:
 
 
 def shortened(choices: Choices, candidates_max: int) -> Choices:
-    """The first candidates of each query, and those behind them that were taken. Cost: a copy of what is kept."""
+    """The first candidates of each query; with those behind them that were taken, being last would look like a merit.
+
+    Cost: a copy of what is kept.
+    """
     sizes = np.diff(choices.start)
     place = np.arange(len(choices.label)) - np.repeat(choices.start[:-1], sizes)
-    kept = (place < candidates_max) | (choices.label > 0)
+    kept = place < candidates_max
     before = np.concatenate(([0], np.cumsum(kept)))
     return Choices(choices.features[kept], before[choices.start], choices.label[kept], choices.weight)
 
