@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ingest.vocabulary.ranking import IntVector
@@ -83,14 +84,22 @@ def fit_list(
 
 
 def fit_lists(
-    material: Material, plan: Plan, text: Neighbours, factors: Factors, threads: int
+    material: Material,
+    plan: Plan,
+    text: Neighbours,
+    factors: Factors,
+    threads: int,
+    known: Mapping[str, Neighbours] | None = None,
 ) -> dict[str, Neighbours]:
-    """All lists by name."""
-    fitted = {name: fit_list(name, material, plan, threads) for name in FIRST}
+    """All lists by name; those that are known are not made again."""
+    fitted = {"text": text, **(known or {})}
+    for name in FIRST:
+        if name not in fitted:
+            fitted[name] = fit_list(name, material, plan, threads)
     for name, steps_of in WALKS.items():
         fitted[name] = walk(fitted[steps_of], fitted[steps_of], plan.walk_width, plan.walk_kept, threads)
-    fitted["latent"] = latent_lists(factors, plan, threads)
-    fitted["text"] = text
+    if "latent" not in fitted:
+        fitted["latent"] = latent_lists(factors, plan, threads)
     return fitted
 
 

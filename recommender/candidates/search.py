@@ -18,9 +18,9 @@ from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import walk
 from recommender.questions import Questions
 
-TRIAL_QUESTIONS_MAX = 600
+TRIAL_QUESTIONS_MAX = 400
 DEPTH = 20  # ranks that count
-HOPELESS = 0.2  # of the best component's figure: what is below is asked as it comes
+HOPELESS = 0.4  # of the best component's figure: what is below is asked as it comes
 _DAY_S = 86_400
 
 
@@ -60,6 +60,9 @@ GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("histories", ({"sessions": {"neighbours": 500}},)),
 )
 """What is tried for which component, in this order: the best so far stands when the next is tried."""
+
+ASKED_LIKE: Mapping[Purpose, Purpose] = {"next_basket": "for_you"}
+"""Purposes whose components are asked as another purpose's are, where that one has questions: half the trials."""
 
 JUDGES: Mapping[str, tuple[Purpose, ...]] = {
     "next": ("next_item", "for_you"),
@@ -105,6 +108,11 @@ class Search:
             self._ask(purpose)
         return self.plan
 
+    def whole_lists(self) -> dict[str, Neighbours]:
+        """The lists of all rows that the best plan has, made on the way."""
+        keys = {name: _key(name, self.plan) for name in BY_ALL}
+        return {name: self._whole[key] for name, key in keys.items() if key in self._whole} | {"latent": self._latent}
+
     def _choose(self, component: str, alternatives: tuple[dict[str, Any], ...]) -> None:
         """Keep what judges a component best: what stands, or one of the alternatives to it."""
         purpose = next((each for each in JUDGES[component] if each in self._questions), None)
@@ -124,7 +132,9 @@ class Search:
     def _ask(self, purpose: Purpose) -> None:
         """How each component is asked for a purpose, and what it is worth alone."""
         lists = self._lists(purpose, self.plan)
-        asking, worth = list(self.plan.asking_for(purpose)), []
+        like = ASKED_LIKE.get(purpose)
+        is_tuned = like not in self._questions
+        asking, worth = list(self.plan.asking_for(purpose if is_tuned else like or purpose)), []
         for component in range(COMPONENTS):
             name = COMPONENT_NAMES[component]
             if component < HISTORIES and not len(lists[name].row):
@@ -132,7 +142,7 @@ class Search:
                 continue
             only = lists[name] if component < HISTORIES else None
             best, known = -1.0, max(worth, default=0.0)
-            for change in ASKED:
+            for change in ASKED if is_tuned else asking[component : component + 1]:
                 if component == HISTORIES and change.depth > 20:
                     continue
                 if 0.0 <= best < known * HOPELESS:
@@ -160,7 +170,7 @@ class Search:
     def _fitted(self, name: str, plan: Plan, wanted: IntVector) -> Neighbours:
         """A list, of the wanted rows where it can be had by rows; of all it is made once for equal numbers."""
         if name not in BY_ROW:
-            key = (name, str([getattr(plan, each) for each in BY_ALL[name]]))
+            key = _key(name, plan)
             if key not in self._whole:
                 self._whole[key] = fit_list(name, self._material, plan, self._threads)
             return self._whole[key]
@@ -199,6 +209,11 @@ class Search:
 
     def _wanted(self, purpose: Purpose) -> IntVector:
         return np.unique(self._questions[purpose].products.values).astype(np.int32)
+
+
+def _key(name: str, plan: Plan) -> tuple[str, str]:
+    """What a list of all rows follows from."""
+    return name, str([getattr(plan, each) for each in BY_ALL[name]])
 
 
 def _changed(plan: Plan, alternative: dict[str, Any]) -> Plan:

@@ -69,9 +69,10 @@ def fit_rankers(
     progress("searching", 0.1)
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     search = Search(material, latent_lists(factors, plan, threads), asked, plan, threads)
-    plan = search.run()
+    plan, trials = search.run(), tuple(search.trials)
     progress("learning", 0.5)
-    shared = _shared(material, plan, similar_of(held.rest), factors, threads)
+    shared = _shared(material, plan, similar_of(held.rest), factors, threads, search.whole_lists())
+    del search  # its lists are large
     learned = _learned(shared, plan, asked, configuration)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
@@ -82,7 +83,7 @@ def fit_rankers(
         shared = _shared(material, plan, similar_of(interactions), factors, threads)
     card = ModelCard(
         questions={purpose: len(each) for purpose, each in held.questions.items()},
-        trials=tuple(search.trials),
+        trials=trials,
         plan=plan,
         comparisons={name: ranker.comparison for name, ranker in learned.items() if ranker.comparison is not None},
     )
@@ -104,8 +105,15 @@ def _learned(
         return {purpose: fit.result() for purpose, fit in fits.items()}
 
 
-def _shared(material: Material, plan: Plan, text: Neighbours, factors: Factors, threads: int) -> Arrays:
-    arrays = shared_arrays(fit_lists(material, plan, text, factors, threads), material, plan)
+def _shared(
+    material: Material,
+    plan: Plan,
+    text: Neighbours,
+    factors: Factors,
+    threads: int,
+    known: dict[str, Neighbours] | None = None,
+) -> Arrays:
+    arrays = shared_arrays(fit_lists(material, plan, text, factors, threads, known), material, plan)
     return arrays | {f"factors_{name}": part for name, part in factors._asdict().items()}
 
 

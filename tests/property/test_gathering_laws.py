@@ -171,7 +171,13 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
         assert told == pytest.approx(shares[:COMPONENTS, row], rel=1e-4, abs=1e-6)
         _assert_because(found.because[at], row, added, world)
     assert np.isfinite(found.features).all()
-    for array in (world.scratch.slot, world.scratch.place_of, world.scratch.totals, world.scratch.value, world.scratch.nearness):
+    for array in (
+        world.scratch.slot,
+        world.scratch.place_of,
+        world.scratch.totals,
+        world.scratch.value,
+        world.scratch.nearness,
+    ):
         assert not array.any(), "scratch is zero between queries"
     assert gathered(world, product, time_s, excluded).score == found.score
 
