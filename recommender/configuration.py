@@ -31,8 +31,8 @@ Model = Literal[
 ]
 """What ranks for a history: `auto` is what ships, the others are one model alone, to compare with."""
 MODELS: tuple[Model, ...] = get_args(Model)
-COUNTED: tuple[Model, ...] = ("popularity", "bought_together", "similar")
-"""Those that count, and need no ranker."""
+COUNTED: tuple[Model, ...] = ("popularity", "bought_together")
+"""Those that count alone, and need nothing of the ranker's."""
 
 
 class PopularityConfiguration(msgspec.Struct, frozen=True):

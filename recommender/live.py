@@ -88,6 +88,8 @@ class LiveModels:
         self._frozen_held = hold(self._frozen)
         self._similar = hold(_lists(snapshot, "similar.similar"))
         self._styles = hold(_lists(snapshot, "similar.styles"))
+        related = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
+        self._related = hold(_lists(related, "related", "."))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
         ranking = {} if snapshot is None else snapshot.part("ranking")
@@ -176,9 +178,11 @@ class LiveModels:
             return self._followed(self._ranked(self._rankers, purpose, history, limit, excluded), limit, excluded)
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
-        known = np.concatenate((excluded, found.products))
-        more = self._ranked(self._rankers, purpose, history, limit - len(found.products), known)
-        return _behind(found, more)
+        missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
+        if purpose == "similar":
+            return _behind(found, self._ranked(self._rankers, purpose, history, missing, known))
+        more = self._from_lists("bought_together", _recent_seeds(history), missing + len(known), self._related)
+        return _behind(found, _without(known, more, missing))
 
     def _is_newer(self, history: History) -> bool:
         """Whether there is a history, and the snapshot has none of its products."""
@@ -404,8 +408,8 @@ def _frozen(snapshot: Snapshot | None, index_of_row: IntVector, indexed: int) ->
     return Frozen(**numbers, **columns, reference_day=_read_only(day))
 
 
-def _lists(snapshot: Snapshot | None, name: str) -> Lists:
+def _lists(snapshot: Snapshot | None, name: str, before: str = "_") -> Lists:
     if snapshot is None:
         nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
         return Lists(*(_read_only(array) for array in nothing))
-    return Lists(snapshot[f"{name}_start"], snapshot[f"{name}_row"], snapshot[f"{name}_score"])
+    return Lists(*(snapshot[f"{name}{before}{part}"] for part in Lists._fields))
