@@ -34,6 +34,7 @@ from recommender.kernels.arrays import (
     new_out,
     new_work,
 )
+from recommender.kernels.kinds import Kinds, mark_kinds
 from recommender.kernels.merging import count_extras
 from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
 from recommender.neighbours_of_text import TextNeighbours
@@ -90,6 +91,7 @@ class LiveModels:
         self._styles = hold(_lists(snapshot, "similar.styles"))
         related = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
         self._related = hold(_lists(related, "related", "."))
+        self._kinds = hold(_kinds(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
         ranking = {} if snapshot is None else snapshot.part("ranking")
@@ -128,6 +130,15 @@ class LiveModels:
     def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
         """Variants of the same article, then the same kind in another colour."""
         return self._from_lists("other_style", seeds, limit, self._styles)
+
+    def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
+        """For each product 2 if it is of the kind of one asked about, 1 if of one of the first `looked_at`, else 0.
+
+        Only a 0 is what a later product may be like. What the snapshot lacks is a 0. Cost: some 5 µs for 40 products.
+        """
+        marks = np.zeros(len(products), np.int32)
+        mark_kinds(asked, products, looked_at, self._frozen_held, self._kinds, marks)
+        return marks
 
     def popular(self, category: tuple[str, ...] | None, limit: int) -> Candidates:
         """The most wanted products of a category, or of the shop."""
@@ -413,3 +424,11 @@ def _lists(snapshot: Snapshot | None, name: str, before: str = "_") -> Lists:
         nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
         return Lists(*(_read_only(array) for array in nothing))
     return Lists(*(snapshot[f"{name}{before}{part}"] for part in Lists._fields))
+
+
+def _kinds(snapshot: Snapshot | None) -> Kinds:
+    """Stand-ins; snapshots from before there were any have none."""
+    if snapshot is None or "similar.stand_ins_start" not in snapshot:
+        rows = 0 if snapshot is None else len(snapshot["similar.price"])
+        return Kinds(_read_only(np.zeros(rows + 1, np.int64)), _read_only(np.zeros(0, np.int32)))
+    return Kinds(*(snapshot[f"similar.stand_ins_{part}"] for part in Kinds._fields))

@@ -84,6 +84,17 @@ class PlainModels:
     def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
         return self._from_seeds("other_styles", seeds, limit, kind="other_style")
 
+    def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
+        """As `of_a_kind` has it: lists of ids that stand in for each other."""
+        kind_of = {name: at for at, kind in enumerate(self.offers.get("of_a_kind", [])) for name in kind}
+        kinds = [kind_of.get(self.shelf.product_id(row), -1 - row) for row in products.tolist()]
+        of_asked = {kind_of.get(self.shelf.product_id(row)) for row in asked.tolist()}
+        marks: list[int] = []
+        for kind in kinds:
+            before = [other for other, mark in zip(kinds, marks, strict=False) if mark == 0][:looked_at]
+            marks.append(2 if kind in of_asked else int(kind in before))
+        return np.array(marks, np.int32)
+
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         ids = [self.shelf.product_id(row) for row in history.products.tolist()]
         self.calls.append((purpose, ids, limit))
