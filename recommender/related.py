@@ -71,7 +71,8 @@ def blended(ranking: Mapping[str, NDArray[Any]], standing: NDArray[np.float32], 
 def standing_of(interactions: Interactions) -> NDArray[np.float32]:
     """(products,) the fourth root of how often each is taken; roots alone, which machines agree on."""
     taken = np.bincount(interactions.product, minlength=len(interactions.products))
-    return np.sqrt(np.sqrt(taken + _SHRINK)).astype(np.float32)
+    root: NDArray[np.float32] = np.sqrt(np.sqrt(taken + _SHRINK)).astype(np.float32)
+    return root
 
 
 def either(first: Neighbours, second: Neighbours, is_second: NDArray[np.bool_]) -> Neighbours:

@@ -19,7 +19,7 @@ from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.strategies import Asking, Offer
 
 PLACES_A_STAND_IN = 10  # of a row whose complements come first, for the strongest product of the asked one's own kind
-COMMONPLACE_LIFT = 2.0  # what is in one order less than twice as often as by chance goes with everything
+COMMONPLACE_LIFT = 2.5  # what is in one order less often than that many times chance goes with everything
 
 
 class Pick(msgspec.Struct, frozen=True, gc=False):

@@ -103,8 +103,8 @@ class Models(Protocol):
         ...
 
     def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
-        """For each product 2 if it may stand in for one asked about, else 1 if for one of the first `looked_at` that
-        are a 0 before it, else 0.
+        """For each product 2 if it may stand in for one asked about, else 1 if it is all but the same as one of the
+        first `looked_at` that are a 0 before it, else 0.
         """
         ...
 

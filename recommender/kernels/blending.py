@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
@@ -59,7 +58,7 @@ def blend_lists(
         for which in range(found):
             there = touched[which]
             peers = min(standing[here], standing[there]) / max(standing[here], standing[there])
-            value = np.float32(total[there] * peers)
+            value = float(total[there] * peers)
             total[there] = 0
             kept_now = insert_best(row[at], score[at], kept_now, kept, there, value)
         count[at] = kept_now

@@ -6,40 +6,49 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import CountVector, IntVector
+from ingest.vocabulary.ranking import IntVector
 from recommender.kernels import kernel, part_of_kernel
 from recommender.kernels.arrays import Frozen, Held
 from recommender.kernels.merging import row_of
 
-OTHER, REPEATED, STAND_IN = 0, 1, 2  # of no kind seen before, of the kind of an earlier one, of what is asked about
+OTHER, REPEATED, STAND_IN = 0, 1, 2  # nothing seen before, all but the same as an earlier one, of the asked one's kind
 
 
 class Kinds(NamedTuple):
-    """Stand-ins kept in the snapshot: start (rows + 1,), row (stand-ins,), ascending within each."""
+    """Stand-ins kept in the snapshot: start (rows + 1,), row (stand-ins,), ascending within each; near: which of them
+    are all but the same.
+    """
 
     start: NDArray[Any]
     row: NDArray[Any]
+    near: NDArray[Any]
 
 
 @part_of_kernel
-def is_listed(wanted: int, start: CountVector, rows: IntVector, owner: int) -> bool:
-    """Whether a row is among an owner's. Cost: a binary search."""
-    low, high = start[owner], start[owner + 1]
+def find_stand_in(owner: int, wanted: int, kinds: Kinds) -> int:
+    """The place of a row among an owner's stand-ins, or -1. Cost: a binary search."""
+    low, end = kinds.start[owner], kinds.start[owner + 1]
+    high = end
     while low < high:
         middle = (low + high) // 2
-        if rows[middle] < wanted:
+        if kinds.row[middle] < wanted:
             low = middle + 1
         else:
             high = middle
-    return bool(low < start[owner + 1] and rows[low] == wanted)
+    return low if low < end and kinds.row[low] == wanted else -1
 
 
 @part_of_kernel
-def are_of_a_kind(one: int, other: int, kinds: Kinds) -> bool:
-    """Whether either stands in for the other: the lists are cut, so one may lack what the other has."""
+def likeness(one: int, other: int, kinds: Kinds) -> int:
+    """2 where two products are all but the same, 1 where one stands in for the other, else 0.
+
+    The lists are cut, so that either may lack what the other has.
+    """
     if one < 0 or other < 0:
-        return False
-    return is_listed(other, kinds.start, kinds.row, one) or is_listed(one, kinds.start, kinds.row, other)
+        return 0
+    there = find_stand_in(one, other, kinds)
+    back = find_stand_in(other, one, kinds) if there < 0 else there
+    return 0 if back < 0 else 2 if kinds.near[back] else 1
 
 
 @kernel
@@ -63,12 +72,12 @@ def mark_kinds(
         here = row_of(row_of_index, products[at])
         marks[at] = OTHER
         for seed in asked:
-            if are_of_a_kind(row_of(row_of_index, seed), here, kinds):
+            if likeness(row_of(row_of_index, seed), here, kinds) > 0:
                 marks[at] = STAND_IN
         others, before = 0, 0
         while marks[at] == OTHER and before < at and others < looked_at:
             if marks[before] == OTHER:
                 others += 1
-                if are_of_a_kind(row_of(row_of_index, products[before]), here, kinds):
+                if likeness(row_of(row_of_index, products[before]), here, kinds) == 2:
                     marks[at] = REPEATED
             before += 1
