@@ -185,12 +185,14 @@ class Row:
         behind = self._behind
         if behind is None or offer.candidates.kind != "bought_together":
             return repeat(None)
-        asking = self._asking
-        kinds = asking.models.kinds(np.array(asking.asked, np.int32), products, self.limit).tolist()
-        by_kind = (None, behind.repeated, behind.stand_ins)
+        asking, blocked = self._asking, self._blocked
+        free = np.array([each not in blocked for each in products.tolist()], np.bool_)
+        marks = np.zeros(len(products), np.int32)  # what is blocked is passed over, and keeps nothing back
+        marks[free] = asking.models.kinds(np.array(asking.asked, np.int32), products[free], self.limit)
+        by_mark = (None, behind.repeated, behind.stand_ins)
         return [
-            behind.commonplace if over_chance < COMMONPLACE_LIFT and kind < 2 else by_kind[kind]
-            for kind, over_chance in zip(kinds, lift, strict=True)
+            behind.commonplace if over_chance < COMMONPLACE_LIFT and mark < 2 else by_mark[mark]
+            for mark, over_chance in zip(marks.tolist(), lift, strict=True)
         ]
 
     def _is_spelled_otherwise(self, product_index: int) -> bool:
