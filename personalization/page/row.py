@@ -102,6 +102,7 @@ class Row:
         places = self._places_behind(offer, products, lift)
         groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
         considered, refused, taken_groups = self._considered, self.refused, self._groups
+        id_of = self._asking.shelf.product_id
         for product_index, group, kind, score, cause, common, over_chance, outside, behind in zip(
             products.tolist(),
             groups,
@@ -125,7 +126,8 @@ class Row:
                 considered.add(product_index)
                 pick = Pick(product_index, kind, score, cause, common, over_chance, offer.category)
                 rule = self._rule_against(product_index, group, outside) if self._ruled else None
-                if self._is_spelled_otherwise(product_index):
+                spelled = self._spelled.get(id_of(product_index).lower())
+                if spelled is not None and self._is_spelled_otherwise(product_index, spelled):
                     rule = "spelling"
                 if rule is not None:
                     refused[product_index] = rule
@@ -195,14 +197,11 @@ class Row:
             for mark, over_chance in zip(marks.tolist(), lift, strict=True)
         ]
 
-    def _is_spelled_otherwise(self, product_index: int) -> bool:
-        """Whether this is a product of the row, or one asked about, under an id that differs by case alone."""
+    def _is_spelled_otherwise(self, product_index: int, other: int) -> bool:
+        """Whether two products whose ids differ by case alone, if at all, are one article under two ids."""
         shelf = self._asking.shelf
-        other = self._spelled.get(shelf.product_id(product_index).lower())
-        if other is None or other == product_index:
-            return False
         title = shelf.label(product_index).title
-        return title is not None and title == shelf.label(other).title
+        return other != product_index and title is not None and title == shelf.label(other).title
 
     def _relax(self, held: list[Pick], limit: int) -> None:
         for pick in held:

@@ -39,16 +39,20 @@ def find_stand_in(owner: int, wanted: int, kinds: Kinds) -> int:
 
 
 @part_of_kernel
-def likeness(one: int, other: int, kinds: Kinds) -> int:
-    """2 where two products are all but the same, 1 where one stands in for the other, else 0.
+def is_near(owner: int, wanted: int, kinds: Kinds) -> bool:
+    """Whether a row is all but the same as an owner."""
+    if owner < 0 or wanted < 0:
+        return False
+    at = find_stand_in(owner, wanted, kinds)
+    return bool(at >= 0 and kinds.near[at])
 
-    The lists are cut, so that either may lack what the other has.
-    """
+
+@part_of_kernel
+def are_of_a_kind(one: int, other: int, kinds: Kinds) -> bool:
+    """Whether either stands in for the other: the lists are cut, so one may lack what the other has."""
     if one < 0 or other < 0:
-        return 0
-    there = find_stand_in(one, other, kinds)
-    back = find_stand_in(other, one, kinds) if there < 0 else there
-    return 0 if back < 0 else 2 if kinds.near[back] else 1
+        return False
+    return bool(find_stand_in(one, other, kinds) >= 0 or find_stand_in(other, one, kinds) >= 0)
 
 
 @kernel
@@ -72,12 +76,12 @@ def mark_kinds(
         here = row_of(row_of_index, products[at])
         marks[at] = OTHER
         for seed in asked:
-            if likeness(row_of(row_of_index, seed), here, kinds) > 0:
+            if are_of_a_kind(row_of(row_of_index, seed), here, kinds):
                 marks[at] = STAND_IN
         others, before = 0, 0
         while marks[at] == OTHER and before < at and others < looked_at:
             if marks[before] == OTHER:
                 others += 1
-                if likeness(row_of(row_of_index, products[before]), here, kinds) == 2:
+                if is_near(row_of(row_of_index, products[before]), here, kinds):
                     marks[at] = REPEATED
             before += 1
