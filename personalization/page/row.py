@@ -102,7 +102,7 @@ class Row:
         places = self._places_behind(offer, products, lift)
         groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
         considered, refused, taken_groups = self._considered, self.refused, self._groups
-        id_of = self._asking.shelf.product_id
+        id_of, picks, room = self._asking.shelf.product_id, self.picks, self.limit - self._places_kept
         for product_index, group, kind, score, cause, common, over_chance, outside, behind in zip(
             products.tolist(),
             groups,
@@ -135,10 +135,11 @@ class Row:
                     continue
                 if behind is None:
                     self._take(pick, group)
-                elif len(behind) < self.limit:
+                elif len(behind) < self.limit:  # a row's worth is all that could be wanted
                     refused[product_index] = "complements_first"
                     behind.append(pick)
-                if self.full:
+                    room = self.limit - self._places_kept
+                if len(picks) >= room:
                     return
 
     def pin(self, product_index: int) -> Pick | None:
