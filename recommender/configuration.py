@@ -31,8 +31,8 @@ Model = Literal[
 ]
 """What ranks for a history: `auto` is what ships, the others are one model alone, to compare with."""
 MODELS: tuple[Model, ...] = get_args(Model)
-COUNTED: tuple[Model, ...] = ("popularity", "bought_together", "similar")
-"""Those that count, and need no ranker."""
+COUNTED: tuple[Model, ...] = ("popularity", "bought_together")
+"""Those that count alone, and need nothing of the ranker's."""
 
 
 class PopularityConfiguration(msgspec.Struct, frozen=True):
@@ -68,11 +68,17 @@ class BoughtTogetherConfiguration(msgspec.Struct, frozen=True):
 
 
 class SimilarConfiguration(msgspec.Struct, frozen=True):
-    """`kept` substitutes and `styles` other styles a product; words on more than `postings_max` are void."""
+    """`kept` substitutes and `styles` other styles a product; words on more than `postings_max` are void.
+
+    Of one kind is what shares a word in one category (`kind_cosine_min`), or, without any, half of the words
+    (`alike_cosine_min`).
+    """
 
     kept: int = 100
     styles: int = 30
     styles_cosine_min: float = 0.5
+    kind_cosine_min: float = 0.08
+    alike_cosine_min: float = 0.5
     price: float = 0.25
     together: float = 1.0
     postings_max: int = 5_000

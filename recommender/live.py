@@ -34,6 +34,7 @@ from recommender.kernels.arrays import (
     new_out,
     new_work,
 )
+from recommender.kernels.kinds import Kinds, mark_kinds
 from recommender.kernels.merging import count_extras
 from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
 from recommender.neighbours_of_text import TextNeighbours
@@ -88,6 +89,9 @@ class LiveModels:
         self._frozen_held = hold(self._frozen)
         self._similar = hold(_lists(snapshot, "similar.similar"))
         self._styles = hold(_lists(snapshot, "similar.styles"))
+        related = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
+        self._related = hold(_lists(related, "related", "."))
+        self._kinds = hold(_kinds(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
         ranking = {} if snapshot is None else snapshot.part("ranking")
@@ -126,6 +130,14 @@ class LiveModels:
     def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
         """Variants of the same article, then the same kind in another colour."""
         return self._from_lists("other_style", seeds, limit, self._styles)
+
+    def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
+        """For each product 2 if it may stand in for one asked about, else 1 if it is all but the same as one of the
+        first `looked_at` that are a 0 before it, else 0; what the snapshot lacks is a 0. Cost: some 5 µs for 40.
+        """
+        marks = np.zeros(len(products), np.int32)
+        mark_kinds(asked, products, looked_at, self._frozen_held, self._kinds, marks)
+        return marks
 
     def popular(self, category: tuple[str, ...] | None, limit: int) -> Candidates:
         """The most wanted products of a category, or of the shop."""
@@ -176,9 +188,11 @@ class LiveModels:
             return self._followed(self._ranked(self._rankers, purpose, history, limit, excluded), limit, excluded)
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
-        known = np.concatenate((excluded, found.products))
-        more = self._ranked(self._rankers, purpose, history, limit - len(found.products), known)
-        return _behind(found, more)
+        missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
+        if purpose == "similar":
+            return _behind(found, self._ranked(self._rankers, purpose, history, missing, known))
+        more = self._from_lists("bought_together", _recent_seeds(history), missing + len(known), self._related)
+        return _behind(found, _without(known, more, missing))
 
     def _is_newer(self, history: History) -> bool:
         """Whether there is a history, and the snapshot has none of its products."""
@@ -404,8 +418,17 @@ def _frozen(snapshot: Snapshot | None, index_of_row: IntVector, indexed: int) ->
     return Frozen(**numbers, **columns, reference_day=_read_only(day))
 
 
-def _lists(snapshot: Snapshot | None, name: str) -> Lists:
+def _lists(snapshot: Snapshot | None, name: str, before: str = "_") -> Lists:
     if snapshot is None:
         nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
         return Lists(*(_read_only(array) for array in nothing))
-    return Lists(snapshot[f"{name}_start"], snapshot[f"{name}_row"], snapshot[f"{name}_score"])
+    return Lists(*(snapshot[f"{name}{before}{part}"] for part in Lists._fields))
+
+
+def _kinds(snapshot: Snapshot | None) -> Kinds:
+    """Stand-ins; snapshots from before there were any have none."""
+    if snapshot is None or "similar.stand_ins_start" not in snapshot:
+        rows = 0 if snapshot is None else len(snapshot["similar.price"])
+        nothing = (np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.bool_))
+        return Kinds(*(_read_only(each) for each in nothing))
+    return Kinds(*(snapshot[f"similar.stand_ins_{part}"] for part in Kinds._fields))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
+from recommender import related
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
@@ -120,6 +121,9 @@ def _fit(
         with watch.step("ranking", 0.4):
             rankers = fit_rankers(interactions, similar_of, configuration, validation)
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
+        with watch.step("relating", 0.85):
+            by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}
+            arrays |= related.fit(rankers, by_words, interactions, configuration.threads)
     return arrays | _described(interactions, configuration)
 
 

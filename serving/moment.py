@@ -30,7 +30,7 @@ class ModelsOnShelf:
     def __init__(self, models: LiveModels, catalogue: CatalogueView) -> None:
         self._models, self._catalogue = models, catalogue
         self.bought_together, self.similar = models.bought_together, models.similar
-        self.other_styles, self.ranked = models.other_styles, models.ranked
+        self.other_styles, self.ranked, self.kinds = models.other_styles, models.ranked, models.kinds
 
     def popular(self, category: str | None, limit: int) -> Candidates:
         """What sells best in a category, or in the whole shop; a name that several categories have means the first."""

@@ -77,6 +77,7 @@ def rank(
         if row.full:
             break
         _fill(row, asking, BY_NAME[name], name, steps)
+        _relax(row, asking, row.take_behind, steps)
     if not row.full and filled_up:
         _fill_up(row, asking, steps)
     return Ranking(placement.name, _positioned(row.picks, pins), tuple(steps))

@@ -53,6 +53,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         exclude_purchased_days: what was bought within so many days is shown only where the row would stay short.
         same_category: what is not in the leaf category of a seed is shown only where the row would stay short.
         one_per_group: of the variants of one item only one is shown.
+        complements_first: of what is bought together with the products asked about, first what is of another
+            kind, each but once; then what is all but the same as one of these, then what goes with everything, then
+            what may stand in for the asked, of which the strongest has one place in ten.
         category_max, brand_max: so many of one kind, while there are others in the same strategy's offer.
     """
 
@@ -65,6 +68,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     exclude_purchased_days: int | None = None
     same_category: bool = False
     one_per_group: bool = True
+    complements_first: bool = False
     category_max: int | None = None
     brand_max: int | None = None
     pins: tuple[Pin, ...] = ()
@@ -107,6 +111,7 @@ _DEFAULTS = (
         name="product.bought-together",
         purpose="What goes with this product",
         chain=("bought_together", "similar"),
+        complements_first=True,
     ),
     Placement(
         name="cart.cross-sell", purpose="What goes with the cart", chain=("basket", "bought_together", "for_you")

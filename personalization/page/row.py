@@ -18,6 +18,9 @@ from personalization.page.filters import allowed
 from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.strategies import Asking, Offer
 
+PLACES_A_STAND_IN = 10  # of a row whose complements come first, for the strongest product of the asked one's own kind
+COMMONPLACE_LIFT = 2.5  # what is in one order less often than that many times chance goes with everything
+
 
 class Pick(msgspec.Struct, frozen=True, gc=False):
     """A product of a row, and what brought it there. `because` is a product_index or -1."""
@@ -39,10 +42,19 @@ class _Cap(NamedTuple):
     taken: dict[int, int]
 
 
+class _Behind(NamedTuple):
+    """What is bought together with the asked, but is no complement of another kind; in the order it is taken."""
+
+    repeated: list[Pick]
+    commonplace: list[Pick]
+    stand_ins: list[Pick]
+
+
 class Row:
     """The picks so far, and the candidates that a soft rule holds back in case the row stays short.
 
-    Two rules relax: caps, at the end of the chain; what was bought or belongs elsewhere, at the very end.
+    Three rules relax: that complements come first, at the end of their strategy; caps, at the end of the chain; what
+    was bought, belongs elsewhere or is the same article under another spelling of its id, at the very end.
     """
 
     def __init__(self, asking: Asking, limit: int, blocked: set[int]) -> None:
@@ -68,12 +80,14 @@ class Row:
         size = len(shelf.item_group)
         self._asked_groups = {self._group_of(product_index) for product_index in asking.asked if product_index < size}
         self._asked_groups.discard(-1)
+        self._behind = _Behind([], [], []) if placement.complements_first and asking.asked else None
+        self._spelled = {shelf.product_id(product_index).lower(): product_index for product_index in asking.asked}
         self._ruled = bool(self._caps or self._purchased or self._leaf or self._asked_groups)
 
     @property
     def full(self) -> bool:
-        """Whether nothing more is wanted."""
-        return len(self.picks) >= self.limit
+        """Whether nothing more is wanted, but what is kept for a stand-in."""
+        return len(self.picks) >= self.limit - self._places_kept
 
     def add(self, offer: Offer) -> None:
         """Takes what the row lacks from an offer; what has been considered before is passed over."""
@@ -85,10 +99,21 @@ class Row:
         products = products[kept]
         scores, because, orders, lift = (column[kept].tolist() for column in offer.candidates[2:])
         kinds = _kinds(offer, orders)
+        places = self._places_behind(offer, products, lift)
         groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
         considered, refused, taken_groups = self._considered, self.refused, self._groups
-        for product_index, group, kind, score, cause, common, over_chance, outside in zip(
-            products.tolist(), groups, kinds, scores, because, orders, lift, self._outside(products), strict=False
+        id_of, picks, room = self._asking.shelf.product_id, self.picks, self.limit - self._places_kept
+        for product_index, group, kind, score, cause, common, over_chance, outside, behind in zip(
+            products.tolist(),
+            groups,
+            kinds,
+            scores,
+            because,
+            orders,
+            lift,
+            self._outside(products),
+            places,
+            strict=False,
         ):
             if product_index in considered:
                 if product_index in self._blocked:
@@ -101,13 +126,21 @@ class Row:
                 considered.add(product_index)
                 pick = Pick(product_index, kind, score, cause, common, over_chance, offer.category)
                 rule = self._rule_against(product_index, group, outside) if self._ruled else None
-                if rule is None:
-                    self._take(pick, group)
-                    if len(self.picks) >= self.limit:
-                        return
-                else:
+                spelled = self._spelled.get(id_of(product_index).lower())
+                if spelled is not None and self._is_spelled_otherwise(product_index, spelled):
+                    rule = "spelling"
+                if rule is not None:
                     refused[product_index] = rule
                     self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
+                    continue
+                if behind is None:
+                    self._take(pick, group)
+                elif len(behind) < self.limit:  # a row's worth is all that could be wanted
+                    refused[product_index] = "complements_first"
+                    behind.append(pick)
+                    room = self.limit - self._places_kept
+                if len(picks) >= room:
+                    return
 
     def pin(self, product_index: int) -> Pick | None:
         """The pick of a pinned product, unless a hard filter refuses it; rules do not concern it."""
@@ -123,18 +156,57 @@ class Row:
             self._groups.add(group)
         return Pick(product_index, "pinned", 0.0, -1, 0, 0.0, None)
 
+    def take_behind(self) -> None:
+        """Takes what came behind complements of other kinds, and a stand-in where one has its place."""
+        if self._behind is None:
+            return
+        open_places = self.limit - self._places_kept
+        for held in (self._behind.repeated, self._behind.commonplace):
+            self._relax(held, open_places)
+        self._relax(self._behind.stand_ins, self.limit)
+
     def relax_caps(self) -> None:
         """Takes what only a cap held back, in the order it came."""
-        self._relax(self._capped)
+        self._relax(self._capped, self.limit)
+        self._held_groups[True].clear()
 
     def relax_all(self) -> None:
         """Takes whatever a rule held back."""
-        self._relax(self._capped)
-        self._relax(self._unwanted)
+        self.relax_caps()
+        self._relax(self._unwanted, self.limit)
+        self._held_groups[False].clear()
 
-    def _relax(self, held: list[Pick]) -> None:
+    @property
+    def _places_kept(self) -> int:
+        """The places at the end of the row that stand-ins have: one of ten, where there is one that is held back."""
+        if self._behind is None or not self._behind.stand_ins:
+            return 0
+        return min(len(self._behind.stand_ins), self.limit // PLACES_A_STAND_IN)
+
+    def _places_behind(self, offer: Offer, products: IntVector, lift: list[float]) -> Iterable[list[Pick] | None]:
+        """Where what is bought together goes; None for the row itself."""
+        behind = self._behind
+        if behind is None or offer.candidates.kind != "bought_together":
+            return repeat(None)
+        asking, blocked = self._asking, self._blocked
+        free = np.array([each not in blocked for each in products.tolist()], np.bool_)
+        marks = np.zeros(len(products), np.int32)  # what is blocked is passed over, and keeps nothing back
+        marks[free] = asking.models.kinds(np.array(asking.asked, np.int32), products[free], self.limit)
+        by_mark = (None, behind.repeated, behind.stand_ins)
+        return [
+            behind.commonplace if over_chance < COMMONPLACE_LIFT and mark < 2 else by_mark[mark]
+            for mark, over_chance in zip(marks.tolist(), lift, strict=True)
+        ]
+
+    def _is_spelled_otherwise(self, product_index: int, other: int) -> bool:
+        """Whether two products whose ids differ by case alone, if at all, are one article under two ids."""
+        shelf = self._asking.shelf
+        title = shelf.label(product_index).title
+        return other != product_index and title is not None and title == shelf.label(other).title
+
+    def _relax(self, held: list[Pick], limit: int) -> None:
         for pick in held:
-            if self.full:
+            if len(self.picks) >= limit:
                 break
             group = self._group_of(pick.product_index)
             if group in self._groups:
@@ -142,7 +214,6 @@ class Row:
                 continue
             self._take(pick, group)
         held.clear()
-        self._held_groups[held is self._capped].clear()
 
     def _group_of(self, product_index: int) -> int:
         """The group of variants that may be in the row once; -1 where it does not matter."""
@@ -158,6 +229,7 @@ class Row:
 
     def _take(self, pick: Pick, group: int) -> None:
         self.picks.append(pick)
+        self._spelled.setdefault(self._asking.shelf.product_id(pick.product_index).lower(), pick.product_index)
         if group >= 0:
             self._groups.add(group)
         for cap in self._caps:

@@ -102,6 +102,12 @@ class Models(Protocol):
         """The same things in another colour, size or pattern."""
         ...
 
+    def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
+        """For each product 2 if it may stand in for one asked about, else 1 if it is all but the same as one of the
+        first `looked_at` that are a 0 before it, else 0.
+        """
+        ...
+
     def popular(self, category: str | None, limit: int) -> Candidates:
         """What sells best in a category (name or full path), or in the whole shop."""
         ...

@@ -52,6 +52,7 @@ def compile_all() -> None:
         seeds = Seeds(np.array([0], np.int32), np.ones(1))
         for ask in (live.bought_together, live.similar, live.other_styles, live.for_you):
             ask(seeds, 10)
+        live.kinds(seeds.products, seeds.products, 1)
         live.popular(None, 10)
         live.trending(10)
         history = History(np.array([0], np.int32), np.array([time_s]), np.array([VIEW], np.int8))

@@ -25,10 +25,12 @@ from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.configuration import SimilarConfiguration
 from recommender.interactions import Interactions
 from recommender.kernels.counting import rank_similar
+from recommender.models import stand_ins
 from recommender.models.contexts import Contexts, contexts_of
+from recommender.models.neighbours import Neighbours
 from recommender.text import COLOURS, MANNERS, colours_of, title_words
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 ROWS_AT_ONCE = 2048
 
 _LOG_STEPS = 4096
@@ -53,6 +55,7 @@ def fit(interactions: Interactions, configuration: SimilarConfiguration, threads
 
     Returns:
         similar_start, similar_row, similar_score; styles_start, …: neighbours, best first.
+        stand_ins_start, stand_ins_row, stand_ins_near: products of the same kind, ascending; which are nearly equal.
         word_names: MessagePack list of words; word_weight (words,); having_start, having, having_weight: postings;
         word_length, price: (products,).
 
@@ -72,9 +75,15 @@ def fit(interactions: Interactions, configuration: SimilarConfiguration, threads
     shared = (prices, groups, colours)
     similar = _neighbours(words, shared, contexts, configuration.substitutes_tuning, configuration.kept, threads)
     styles = _neighbours(plain, shared, nowhere, configuration.styles_tuning, configuration.styles, threads)
+    leaves, unpriced = stand_ins.leaves_of(catalogue), np.zeros(len(catalogue))
+    by_kind = (unpriced, groups, leaves)
+    possible = _neighbours(plain, by_kind, nowhere, stand_ins.tuning_of(configuration), configuration.kept, threads)
+    kinds = stand_ins.stand_ins_of(possible, leaves, groups, configuration)
+    similar = stand_ins.kinds_first(similar, kinds["stand_ins_start"], kinds["stand_ins_row"])
     return {
-        **{f"similar_{name}": column for name, column in similar.items()},
-        **{f"styles_{name}": column for name, column in styles.items()},
+        **{f"similar_{name}": column for name, column in similar._asdict().items()},
+        **{f"styles_{name}": column for name, column in styles._asdict().items()},
+        **kinds,
         "word_names": np.frombuffer(msgspec.msgpack.encode(names), dtype=np.uint8),
         "word_weight": word_weight,
         "having_start": words.having_start,
@@ -157,7 +166,7 @@ def _neighbours(
     tuning: FloatVector,
     kept: int,
     threads: int,
-) -> Arrays:
+) -> Neighbours:
     products = len(words.length)
 
     def block(first: int) -> tuple[NDArray[np.generic], ...]:
@@ -175,4 +184,4 @@ def _neighbours(
     nothing = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float64))
     count, row, score = (np.concatenate(parts) for parts in zip(nothing, *blocks, strict=True))
     start = np.concatenate(([0], np.cumsum(count))).astype(np.int64)
-    return {"start": start, "row": row, "score": score.astype(np.float32)}
+    return Neighbours(start, row, score.astype(np.float32))

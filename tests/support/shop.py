@@ -84,6 +84,17 @@ class PlainModels:
     def other_styles(self, seeds: Seeds, limit: int) -> Candidates:
         return self._from_seeds("other_styles", seeds, limit, kind="other_style")
 
+    def kinds(self, asked: IntVector, products: IntVector, looked_at: int) -> IntVector:
+        """As `of_a_kind` has it: lists of ids that stand in for each other."""
+        kind_of = {name: at for at, kind in enumerate(self.offers.get("of_a_kind", [])) for name in kind}
+        kinds = [kind_of.get(self.shelf.product_id(row), -1 - row) for row in products.tolist()]
+        of_asked = {kind_of.get(self.shelf.product_id(row)) for row in asked.tolist()}
+        marks: list[int] = []
+        for kind in kinds:
+            before = [other for other, mark in zip(kinds, marks, strict=False) if mark == 0][:looked_at]
+            marks.append(2 if kind in of_asked else int(kind in before))
+        return np.array(marks, np.int32)
+
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         ids = [self.shelf.product_id(row) for row in history.products.tolist()]
         self.calls.append((purpose, ids, limit))
@@ -112,11 +123,13 @@ class PlainModels:
     def _from_seeds(self, name: str, seeds: Seeds, limit: int, kind: ReasonKind | None = None) -> Candidates:
         ids = [self.shelf.product_id(row) for row in seeds.products.tolist()]
         self.calls.append((name, ids, limit))
-        return candidates(self.shelf, kind or name, self.offers.get(name, [])[:limit], because=ids[0])  # type: ignore[arg-type]
+        found = candidates(self.shelf, kind or name, self.offers.get(name, [])[:limit], because=ids[0])  # type: ignore[arg-type]
+        common = [self.shelf.product_id(row) in self.offers.get("commonplace", []) for row in found.products.tolist()]
+        return found._replace(lift=np.where(common, 1.0, found.lift))
 
 
 def candidates(shelf: PlainShelf, kind: ReasonKind, ids: Sequence[str], because: str | None = None) -> Candidates:
-    """Candidates in this order: scores 1, 1/2, 1/3 …, in 100, 99, 98 … orders, with lift 2 if there is a seed."""
+    """Candidates in this order: scores 1, 1/2, 1/3 …, in 100, 99, 98 … orders, with lift 3 if there is a seed."""
     size = len(ids)
     source = -1 if because is None else shelf.index.add(ProductId(because))
     return Candidates(
@@ -125,7 +138,7 @@ def candidates(shelf: PlainShelf, kind: ReasonKind, ids: Sequence[str], because:
         1.0 / np.arange(1, size + 1),
         np.full(size, source, np.int32),
         np.arange(100, 100 - size, -1, dtype=np.int64),
-        np.full(size, 0.0 if because is None else 2.0),
+        np.full(size, 0.0 if because is None else 3.0),
     )
 
 

@@ -46,11 +46,21 @@ def shelves(draw: st.DrawFn) -> PlainShelf:
     return shelf
 
 
+ASKED = (
+    "bought_together",
+    "similar",
+    "other_styles",
+    "for_you",
+    "next_item",
+    "basket",
+    "trending",
+    "popular",
+)
+kinds_of_things = st.lists(st.integers(0, 5), min_size=len(IDS), max_size=len(IDS)).map(
+    lambda kinds: [[each for each, of in zip(IDS, kinds, strict=True) if of == kind] for kind in range(4)]
+)
 offers = st.fixed_dictionaries(
-    dict.fromkeys(
-        ("bought_together", "similar", "other_styles", "for_you", "next_item", "basket", "trending", "popular"),
-        some_ids,
-    )
+    {**dict.fromkeys(ASKED, some_ids), "commonplace": some_ids, "of_a_kind": kinds_of_things}
 )
 filters = st.none() | st.builds(
     Filter,
@@ -77,6 +87,7 @@ placements = st.sampled_from(list(DEFAULT_PLACEMENTS.values())) | st.builds(
     exclude_purchased_days=st.sampled_from([None, 1, 400]),
     same_category=st.booleans(),
     one_per_group=st.booleans(),
+    complements_first=st.booleans(),
     category_max=st.sampled_from([None, 1, 2]),
     brand_max=st.sampled_from([None, 1, 2]),
     pins=st.lists(
@@ -156,3 +167,24 @@ def test_no_product_is_in_two_rows_of_any_page(
     everything = [each for ranking in rows for each in shown(ranking)]
     assert len(rows) == len(page)
     assert len(set(everything)) == len(everything)
+
+
+@given(st.lists(product_ids, max_size=40, unique=True), kinds_of_things, some_ids, st.integers(1, 30), product_ids)
+@settings(max_examples=200, deadline=None)
+def test_complements_first_is_an_order_of_the_same_products(
+    offered: list[ProductId], of_a_kind: list[list[str]], commonplace: list[ProductId], limit: int, asked: ProductId
+) -> None:
+    shelf = PlainShelf([product(each) for each in IDS])
+    models = PlainModels(shelf, bought_together=offered, of_a_kind=of_a_kind, commonplace=commonplace)
+    placement = Placement(name="x", chain=("bought_together",), limit=limit, complements_first=True)
+    request = RowRequest(product_ids=(asked,))
+    row = rank(request, placement, None, shelf, models, filled_up=False)
+    found = [shelf.product_id(each) for each in shown(row)]
+    candidates = [each for each in offered if each != asked]
+    assert len(found) == min(limit, len(candidates)), "nothing is removed"
+    assert set(found) <= set(candidates)
+    like_asked = {each for kind in of_a_kind if asked in kind for each in kind}
+    stand_ins = [each for each in found if each in like_asked]
+    assert found[len(found) - len(stand_ins) :] == stand_ins == [each for each in offered if each in stand_ins]
+    others = [each for each in candidates if each not in like_asked]
+    assert len(stand_ins) <= max(limit // 10, limit - len(others))

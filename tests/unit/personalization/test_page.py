@@ -236,6 +236,65 @@ def test_scores_never_rise_within_a_row() -> None:
     assert [round(pick.score, 4) for pick in small.picks] == [1.0, 0.5, 0.3333, 0.1429]
 
 
+WIDE = PlainShelf([product(name) for name in ("cup", "mug", "jug", "pot", "tray", "bun", "Tray", *map(str, range(8)))])
+
+
+def together(limit: int = 6, of_a_kind: Any = (), commonplace: Any = (), offered: Any = (), **asked: Any) -> list[str]:
+    """The product page of the cup."""
+    offers = {"bought_together": list(offered), "of_a_kind": of_a_kind, "commonplace": commonplace, "popular": []}
+    asked.setdefault("product_ids", ("cup",))
+    return ids(ranked("product.bought-together", shelf=WIDE, offers=offers, limit=limit, **asked), WIDE)
+
+
+def test_complements_of_other_kinds_come_before_more_of_them_staples_and_stand_ins() -> None:
+    offered = ("mug", "bun", "jug", "pot", "tray")
+    kinds = [["cup", "mug"], ["jug", "pot"]]
+    assert together(5, kinds, ["bun"], offered) == ["jug", "tray", "pot", "bun", "mug"]
+    assert together(2, kinds, ["bun"], offered) == ["jug", "tray"]
+    assert together(5, kinds, ["bun", "mug"], offered)[-1] == "mug", "a stand-in is one however common it is"
+    assert together(5, [], [], offered) == list(offered)
+
+
+def test_what_is_not_to_be_had_keeps_nothing_of_its_kind_back_that_is() -> None:
+    offered = ("jug", "pot", "tray")
+    assert together(2, [["jug", "pot"]], [], offered, exclude=("jug",))[0] == "pot"
+
+
+def test_the_strongest_stand_in_has_one_place_in_ten() -> None:
+    others = tuple(map(str, range(8)))
+    kinds = [["cup", "mug", "pot"]]
+    assert together(10, kinds, [], ("mug", "pot", "tray", "bun", *others)) == ["tray", "bun", *others[:7], "mug"]
+    assert together(9, kinds, [], ("mug", "tray", "bun", *others)) == ["tray", "bun", *others[:7]]
+    assert together(10, kinds, [], ("tray", "bun", *others, "mug"))[:10] == ["tray", "bun", *others], "it came too late"
+    assert together(20, kinds, [], ("mug", "pot", "tray"))[:3] == ["tray", "mug", "pot"]
+
+
+def test_a_larger_offer_is_asked_for_before_a_stand_in_is_taken() -> None:
+    shelf = PlainShelf([product(f"p{each}") for each in range(100)])
+    kinds = [[f"p{each}" for each in range(60)]]
+    offers = {"bought_together": [f"p{each}" for each in range(1, 100)], "of_a_kind": kinds}
+    row = ranked("product.bought-together", shelf=shelf, offers=offers, product_ids=("p0",), limit=5)  # type: ignore[arg-type]
+    assert ids(row, shelf) == ["p60", "p61", "p62", "p63", "p64"]
+
+
+def test_only_what_is_bought_with_the_products_asked_about_is_put_in_order() -> None:
+    offers = {"bought_together": ["mug", "jug"], "of_a_kind": [["cup", "mug"]]}
+    for placement in ("email.cart", "cart.cross-sell"):
+        row = ranked(placement, shelf=WIDE, offers=offers, product_ids=("cup",), limit=2)  # type: ignore[arg-type]
+        assert ids(row, WIDE) == ["mug", "jug"]
+
+
+def test_an_article_under_another_spelling_of_its_id_is_shown_once() -> None:
+    offered = ("tray", "Tray", "jug")
+    assert together(3, [], [], offered)[:2] == ["tray", "jug"]
+    assert together(2, [], [], offered, product_ids=("Tray",)) == ["jug", "cup"]
+    named = PlainShelf(
+        [product("cup"), product("a1", title="Mug"), product("A1", title="Jug"), product("b", title=None)]
+    )
+    row = ranked("product.similar", shelf=named, offers={"similar": ["a1", "A1"]}, product_ids=("cup",), limit=2)
+    assert ids(row, named) == ["a1", "A1"], "ids may differ by case alone"
+
+
 def test_no_product_is_in_two_rows_of_a_page() -> None:
     placements = [DEFAULT_PLACEMENTS["home.popular"], DEFAULT_PLACEMENTS["category.popular"]]
     rows = rank_page(RowRequest(limit=3), placements, None, SHELF, PlainModels(SHELF))
