@@ -14,7 +14,7 @@ from ingest.vocabulary.ids import PARTITIONS, Subject, partition_of
 from recommender.configuration import BoughtTogetherConfiguration, TrainingConfiguration
 from recommender.segments import entry_of
 from recommender.training import fit_in_memory
-from tests.support.histories import cancelled, erased, order, refunded, view
+from tests.support.histories import cancelled, clicked, consented, erased, order, refunded, view
 from tests.support.shops import live_after, together, wanted
 
 PRODUCTS = "abcdefg"
@@ -24,14 +24,15 @@ numbers = st.integers(0, 30).map(str)
 days = st.integers(0, 60)
 baskets = st.sets(st.sampled_from(PRODUCTS), min_size=1, max_size=5).map(sorted).map("".join)
 subjects = st.sampled_from(["ann", "bob", "cid", "dee"])
-orders = st.builds(
-    lambda number, basket, day, subject: order(number, basket, day, subject), numbers, baskets, days, subjects
-)
+quantities = st.integers(1, 3)
+orders = st.builds(order, numbers, baskets, days, subjects, quantities)
 others = st.one_of(
     st.builds(view, st.sampled_from(PRODUCTS), days, subjects),
+    st.builds(clicked, st.sampled_from(PRODUCTS), days, subjects),
     st.builds(cancelled, numbers, days),
     st.builds(lambda number, day: refunded(number, day=day), numbers, days),
-    st.builds(lambda number, day: refunded(number, "a", day), numbers, days),
+    st.builds(refunded, numbers, baskets, days, quantities),
+    st.builds(lambda subject, day, agreed: consented(subject, day, analytics=agreed), subjects, days, st.booleans()),
 )
 
 
