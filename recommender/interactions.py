@@ -7,10 +7,11 @@ subjects, so the same history imported on two machines trains the same snapshot.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import floor
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.events import (
     CatalogueEvent,
+    ConsentChanged,
     CustomerErased,
     CustomerEvent,
     CustomerIdentified,
@@ -32,21 +34,26 @@ from ingest.vocabulary.events import (
     ProductDeleted,
     ProductUpserted,
     ProductViewed,
+    RankingClicked,
     StockChanged,
     WishlistAdded,
 )
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import CART as CART
+from ingest.vocabulary.ranking import NOTHING, CountVector, IntVector
 from ingest.vocabulary.ranking import ORDER as ORDER
 from ingest.vocabulary.ranking import VIEW as VIEW
 from ingest.vocabulary.ranking import WISHLIST as WISHLIST
-from ingest.vocabulary.ranking import CountVector, IntVector
+from recommender.people import Word, heads_of, inhuman, people_of, refusing
 
 UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
 KIND_UNITS = (1, 6, 4, 20)  # a view .05, a cart .3, a wish .2, an order 1
+QUANTITY_MAX = 2**31 - 1  # of a product in an order; more counts as that much
+_CLICK = ORDER + 1  # on a recommendation: a view, until it is known whether the page it led to was told as well
 
 Hashes = NDArray[np.uint64]
+Named = TypeVar("Named", ProductId, int)  # a product by its id or a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class Interactions:
         order: (m,) row of `orders`, -1 for none.
         person: (subjects,) the same number for a visitor and the customer it turned out to be.
         reference_s: the newest moment known; 0 for an empty history.
+        left_out: subjects from whose histories nothing may be learned, ascending; see `people.py`.
     """
 
     products: tuple[ProductId, ...]
@@ -91,6 +99,7 @@ class Interactions:
     orders: Orders
     person: IntVector
     reference_s: int
+    left_out: IntVector = field(default_factory=lambda: NOTHING)
 
     @property
     def reference_day(self) -> int:
@@ -113,7 +122,8 @@ def lines_that_count(lines: Iterable[Line]) -> dict[ProductId, int]:
     quantities: dict[ProductId, int] = {}
     for line in lines:
         if line.quantity > 0:
-            quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+            quantity = quantities.get(line.product_id, 0) + line.quantity
+            quantities[line.product_id] = min(quantity, QUANTITY_MAX)
     return quantities
 
 
@@ -128,8 +138,10 @@ class _Gathering:
         self.product_numbers: dict[ProductId, int] = {}
         self.orders: list[tuple[int, int, bytes, int, dict[ProductId, int]]] = []
         self.cancelled: set[bytes] = set()
+        self.returns: set[tuple[bytes, int, tuple[tuple[ProductId, int], ...]]] = set()
         self.erased: set[int] = set()
-        self.links: list[tuple[int, int, int, int]] = []
+        self.words: list[Word] = []
+        self.links: list[tuple[int, int]] = []
         self.catalogue: dict[ProductId, list[CatalogueEvent]] = {}
         self.reference_s = 0
 
@@ -143,6 +155,8 @@ class _Gathering:
         match event:
             case ProductViewed(product_id=product):
                 self._click(event, VIEW, product, 1)
+            case RankingClicked(product_id=product):
+                self._click(event, _CLICK, product, 1)
             case ProductAdded(product_id=product, quantity=quantity):
                 self._click(event, CART, product, quantity)
             case WishlistAdded(product_id=product):
@@ -153,11 +167,17 @@ class _Gathering:
                 self.orders.append(fact)
             case OrderCancelled(order_id=order) | OrderRefunded(order_id=order, lines=()):
                 self.cancelled.add(order_hash(order))
+            case OrderRefunded(order_id=order, lines=lines):
+                came_back = tuple(sorted(lines_that_count(lines).items()))
+                self.returns.add((order_hash(order), occurred_s(event), came_back))
             case CustomerErased():
                 self.erased.add(self._subject(event.subject))
             case CustomerIdentified(known=known):
-                link = (self._subject(event.subject), self._subject(known))
-                self.links.append((occurred_s(event), _event_hash(event), *link))
+                self.links.append((self._subject(event.subject), self._subject(known)))
+                return
+            case ConsentChanged(purposes=purposes):
+                word = Word(occurred_s(event), _event_hash(event), self._subject(event.subject), purposes)
+                self.words.append(word)
                 return
             case _:
                 return
@@ -180,6 +200,9 @@ def interactions_of(events: Iterable[Event]) -> Interactions:
 
     An event id counts once, and so does an order id: the first in order of (time, hash of event id). Orders without a
     positive quantity, cancelled and fully refunded ones, and everything of an erased subject are out. Guests count.
+    What was returned was not taken: an order keeps what is left of each product. A refund of the same products of an
+    order in the same second is one that was told twice. A click on a recommendation is a view of the product, unless
+    the subject's views of that day have the product already.
 
     Cost: about 2 µs and 25 bytes an event, 1 KB an order.
     """
@@ -208,13 +231,28 @@ def _ordered(orders: list[OrderFact]) -> set[ProductId]:
 def _standing_orders(gathered: _Gathering) -> list[OrderFact]:
     seen: set[bytes] = set()
     standing = []
+    returned: dict[bytes, dict[ProductId, int]] = {}
+    for order_id, _, lines in gathered.returns:
+        total = returned.setdefault(order_id, {})
+        for product, quantity in lines:
+            total[product] = total.get(product, 0) + quantity
     for order in sorted(gathered.orders, key=lambda fact: (fact[0], fact[1], fact[2], sorted(fact[4].items()))):
         if order[2] in seen:
             continue
         seen.add(order[2])
-        if order[4] and order[2] not in gathered.cancelled and order[3] not in gathered.erased:
-            standing.append(order)
+        left = left_of(order[4], returned.get(order[2], {}))
+        if left and order[2] not in gathered.cancelled and order[3] not in gathered.erased:
+            standing.append((*order[:4], left))
     return standing
+
+
+def left_of(lines: Mapping[Named, int], returned: Mapping[Named, int]) -> dict[Named, int]:
+    """What is left of an order's quantities; what came back wholly is not in it."""
+    return {
+        product: quantity - returned.get(product, 0)
+        for product, quantity in lines.items()
+        if quantity > returned.get(product, 0)
+    }
 
 
 def _standing_clicks(gathered: _Gathering) -> dict[str, NDArray[np.int64]]:
@@ -231,8 +269,21 @@ def _standing_clicks(gathered: _Gathering) -> dict[str, NDArray[np.int64]]:
     keep = in_time[np.sort(first)]
     if gathered.erased:
         keep = keep[~np.isin(columns["subject"][keep], np.fromiter(gathered.erased, np.int64))]
+    keep = keep[~_told_twice(columns, times, keep)]
     kept = {name: column[keep] for name, column in columns.items()}
+    kept["kind"][kept["kind"] == _CLICK] = VIEW
     return kept | {"time_s": times[keep], "hash": hashes[keep].view(np.int64)}
+
+
+def _told_twice(columns: Mapping[str, CountVector], times: CountVector, keep: CountVector) -> NDArray[np.bool_]:
+    """Clicks on recommendations whose product the subject viewed on the same day."""
+    kind = columns["kind"][keep]
+    if not (kind == _CLICK).any():
+        return np.zeros(len(keep), np.bool_)
+    days = np.stack((columns["subject"][keep], columns["product"][keep], times[keep] // DAY_S), axis=1)
+    _, day = np.unique(days, axis=0, return_inverse=True)
+    is_twice: NDArray[np.bool_] = (kind == _CLICK) & np.isin(day, day[kind == VIEW])
+    return is_twice
 
 
 def _catalogue(facts: dict[ProductId, list[CatalogueEvent]]) -> Iterator[tuple[ProductId, Product]]:
@@ -291,14 +342,19 @@ def _assemble(
     subject, subjects = numbered_by_appearance(seen, len(gathered.subject_numbers))
     size = np.array([len(fact[4]) for fact in orders], dtype=np.int64)
     clicked = len(clicks["kind"])
+    heads = heads_of(gathered.links, len(subject))
+    person = people_of(heads, subject, subjects)
+    kind = np.concatenate((clicks["kind"], np.full(len(line), ORDER)))[in_time].astype(np.int8)
+    product, time_s = product[in_time].astype(np.int32), times[in_time]
+    is_inhuman = np.isin(person, inhuman(person[subject[seen]], product, kind, time_s))
     return Interactions(
         products=tuple(products),
         catalogue=tuple(catalogue.get(product_id) for product_id in products),
-        kind=np.concatenate((clicks["kind"], np.full(len(line), ORDER)))[in_time].astype(np.int8),
+        kind=kind,
+        product=product,
+        time_s=time_s,
         subject=subject[seen].astype(np.int32),
-        product=product[in_time].astype(np.int32),
-        time_s=times[in_time],
-        quantity=np.minimum(np.concatenate((clicks["quantity"], line[:, 3]))[in_time], 2**31 - 1).astype(np.int32),
+        quantity=np.minimum(np.concatenate((clicks["quantity"], line[:, 3]))[in_time], QUANTITY_MAX).astype(np.int32),
         order=np.concatenate((np.full(clicked, -1), line[:, 4]))[in_time].astype(np.int32),
         orders=Orders(
             start=np.concatenate(([0], np.cumsum(size))).astype(np.int64),
@@ -307,8 +363,9 @@ def _assemble(
             subject=subject[np.array([fact[3] for fact in orders], dtype=np.int64)].astype(np.int32),
             hashes=np.frombuffer(b"".join(fact[2] for fact in orders), dtype=">u8").reshape(-1, 2).astype(np.uint64),
         ),
-        person=_people(gathered.links, subject, subjects),
+        person=person,
         reference_s=gathered.reference_s,
+        left_out=np.union1d(refusing(gathered.words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32),
     )
 
 
@@ -318,23 +375,3 @@ def numbered_by_appearance(numbers: NDArray[np.int64], names: int) -> tuple[NDAr
     renumbered = np.full(names, -1, dtype=np.int64)
     renumbered[unique[np.argsort(first)]] = np.arange(len(unique))
     return renumbered, len(unique)
-
-
-def _people(links: list[tuple[int, int, int, int]], subject: NDArray[np.int64], subjects: int) -> IntVector:
-    """The same number for all subjects of one person: the smallest of their subject numbers."""
-    head: dict[int, int] = {}
-
-    def find(number: int) -> int:
-        while head.get(number, number) != number:
-            number = head[number]
-        return number
-
-    for _, _, visitor, known in links:
-        head[find(visitor)] = find(known)
-    smallest: dict[int, int] = {}
-    person = np.arange(subjects, dtype=np.int32)
-    if head:
-        for old in np.argsort(subject, kind="stable"):
-            if subject[old] >= 0:
-                person[subject[old]] = smallest.setdefault(find(int(old)), int(subject[old]))
-    return person

@@ -20,6 +20,7 @@ from ingest.vocabulary.ranking import (
     Seeds,
 )
 from recommender.categories import LiveCategories
+from recommender.configuration import Model
 from recommender.interactions import ORDER
 from recommender.kernels.arrays import (
     Extras,
@@ -48,6 +49,7 @@ DEPTH_MAX = 1000  # neighbours of a seed: all that are kept
 PERSON_DEPTH = 25  # neighbours of one of a person's many seeds: further ones change nothing near the top
 BLEND = np.array([0.6, 0.35, 0.05])  # bought together, similar, popular
 _EXTRAS_ROOM = 4096
+_WHOLE: tuple[Model, ...] = ("auto", "logit", "trees")  # the others are one component alone, to compare with
 _KIND_OF: dict[Purpose, ReasonKind] = {
     "next_item": "next_item",
     "for_you": "for_you",
@@ -173,7 +175,8 @@ class LiveModels:
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         """What suits somebody with this history, best first: at most `limit` products, none of `excluded`.
 
-        Where nothing was learned for the purpose, or all of a history is newer than the snapshot, `for_you` answers.
+        Where nothing was learned for the purpose, all of a history is newer than the snapshot, or no component knows a
+        candidate for it, `for_you` answers.
         """
         model, room = self._tail.configuration.model, limit + len(excluded)
         if model == "popularity":
@@ -185,7 +188,10 @@ class LiveModels:
         elif self._rankers is None or purpose not in self._rankers or self._is_newer(history):
             return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
         else:
-            return self._followed(self._ranked(self._rankers, purpose, history, limit, excluded), limit, excluded)
+            candidates = self._ranked(self._rankers, purpose, history, limit, excluded)
+            if model in _WHOLE and not len(candidates.products) and len(history.products):
+                return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
+            return self._followed(candidates, limit, excluded)
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
         missing, known = limit - len(found.products), np.concatenate((excluded, found.products))

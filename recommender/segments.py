@@ -16,23 +16,30 @@ from ingest.vocabulary.events import (
     CustomerErased,
     CustomerEvent,
     Event,
+    Line,
     OrderCancelled,
     OrderCompleted,
     OrderRefunded,
     ProductAdded,
     ProductViewed,
+    RankingClicked,
     Recorded,
     WishlistAdded,
 )
+from ingest.vocabulary.ids import OrderId, ProductId
 from recommender.interactions import CART, ORDER, VIEW, WISHLIST, lines_that_count, occurred_s, order_hash
 
 SEGMENT_OFFSETS = 128  # a segment stays below some 50 KB, small enough to rewrite with every batch
-CANCELLATION, ERASURE = ORDER + 1, ORDER + 2
-_TELLING = frozenset((ProductViewed, ProductAdded, WishlistAdded, OrderCompleted, OrderCancelled, CustomerErased))
+CANCELLATION, ERASURE, RETURN = ORDER + 1, ORDER + 2, ORDER + 3
+_CLICKS = (ProductViewed, RankingClicked, ProductAdded, WishlistAdded)
+_TELLING = frozenset((*_CLICKS, OrderCompleted, OrderCancelled, OrderRefunded, CustomerErased))
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One fact as the models see it: `products` are ids, `order` is the hash of the order's id."""
+    """One fact as the models see it: `products` are ids, `order` is the hash of the order's id.
+
+    `quantities` are those of the products of an order or a return; none where each is 1.
+    """
 
     kind: int
     offset: int
@@ -40,6 +47,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     subject: str
     products: tuple[str, ...] = ()
     order: bytes = b""
+    quantities: tuple[int, ...] = ()
+
+    @property
+    def lines(self) -> dict[ProductId, int]:
+        """The products with their quantities."""
+        quantities = self.quantities or (1,) * len(self.products)
+        return {ProductId(product): quantity for product, quantity in zip(self.products, quantities, strict=True)}
 
 
 Segment = tuple[Entry, ...]
@@ -50,8 +64,7 @@ _decoder: msgspec.msgpack.Decoder[Segment] = msgspec.msgpack.Decoder(Segment)
 
 def says_something(event: Event) -> bool:
     """Whether models care about a fact. Most facts of a busy shop are lists that were shown, and say nothing."""
-    kind = type(event)
-    return kind in _TELLING or (kind is OrderRefunded and not event.lines)  # type: ignore[attr-defined]
+    return type(event) in _TELLING
 
 
 def entry_of(event: Event, offset: int) -> Entry | None:
@@ -61,20 +74,29 @@ def entry_of(event: Event, offset: int) -> Entry | None:
     assert isinstance(event, CustomerEvent)
     time_s, subject = occurred_s(event), event.subject
     match event:
-        case ProductViewed(product_id=product):
+        case ProductViewed(product_id=product) | RankingClicked(product_id=product):
             return Entry(VIEW, offset, time_s, subject, (product,))
         case ProductAdded(product_id=product):
             return Entry(CART, offset, time_s, subject, (product,))
         case WishlistAdded(product_id=product):
             return Entry(WISHLIST, offset, time_s, subject, (product,))
         case OrderCompleted(order_id=order, lines=lines):
-            return Entry(ORDER, offset, time_s, subject, tuple(lines_that_count(lines)), order_hash(order))
+            return Entry(ORDER, offset, time_s, subject, *_listed(order, lines))
         case OrderCancelled(order_id=order) | OrderRefunded(order_id=order, lines=()):
             return Entry(CANCELLATION, offset, time_s, subject, (), order_hash(order))
+        case OrderRefunded(order_id=order, lines=lines):
+            return Entry(RETURN, offset, time_s, subject, *_listed(order, lines))
         case CustomerErased():
             return Entry(ERASURE, offset, time_s, subject)
         case _:
             return None
+
+
+def _listed(order: OrderId, lines: tuple[Line, ...]) -> tuple[tuple[str, ...], bytes, tuple[int, ...]]:
+    """Products, order and quantities of an entry."""
+    counted = lines_that_count(lines)
+    quantities = tuple(counted.values())
+    return tuple(counted), order_hash(order), quantities if any(quantity > 1 for quantity in quantities) else ()
 
 
 def segment_key(partition: int, offset: int) -> str:

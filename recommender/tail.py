@@ -1,12 +1,14 @@
 """The tail in memory: what came after a snapshot's cut, added to what the snapshot counts.
 
 Every count and fixed-point weight is a sum, so snapshot plus tail is what training on everything would count: a new
-order adds, a cancelled one of the snapshot is added with sign -1, one of the tail becomes void. Days are kept with
-each entry, so that decay stays exact when a new day begins.
+order adds, a cancelled one of the snapshot is added with sign -1, one of the tail becomes void. An order that something
+is returned of is taken back, and what is left of it added in its place. Days are kept with each entry, so that decay
+stays exact when a new day begins.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -17,16 +19,17 @@ from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ranking import IntVector, ProductIndex
 from recommender.configuration import TrainingConfiguration
 from recommender.decay import day_of, decay_between, decay_tables, size_damping
-from recommender.interactions import KIND_UNITS, ORDER
+from recommender.interactions import KIND_UNITS, ORDER, left_of
 from recommender.kernels.arrays import HELD, NODES, SHOP_ORDERS, TODAY, UNITS, Fresh
-from recommender.kernels.tailing import append_order, append_units, begin_day, resign_order
+from recommender.kernels.tailing import append_order, append_units, begin_day, replace_order, resign_order
 from recommender.models.bought_together import find_order
-from recommender.segments import CANCELLATION, ERASURE, Entry, Segment, partition_and_first_offset
+from recommender.segments import CANCELLATION, ERASURE, RETURN, Entry, Segment, partition_and_first_offset
 from recommender.snapshot import Snapshot
 
 _ROOM = 1024
 
 Click = tuple[str, str, int, int]
+Lines = dict[int, int]  # quantities by product number
 
 
 class Tail:
@@ -63,6 +66,10 @@ class Tail:
         self._order_numbers: dict[bytes, int] = {}
         self._cancelled: set[bytes] = set()
         self._taken_back: set[int] = set()
+        self._returns: set[tuple[bytes, int, tuple[tuple[ProductId, int], ...]]] = set()
+        self._returned: dict[bytes, list[dict[ProductId, int]]] = {}  # of orders that are still to come
+        self._replaced: dict[int, int] = {}  # an order by what is left of it
+        self._quantities = array("i")  # of each line, beside `node_product`
         self._erased: set[str] = set()
         self._clicks: set[Click] = set()
         self._of_subject: dict[str, list[int | Click]] = {}
@@ -102,6 +109,8 @@ class Tail:
             self._place(entry, is_counted)
         elif entry.kind == CANCELLATION:
             self._cancel(entry, is_counted)
+        elif entry.kind == RETURN:
+            self._return(entry, is_counted)
         elif entry.kind == ERASURE:
             self._erase(entry, is_counted)
         else:
@@ -116,27 +125,67 @@ class Tail:
         if entry.order in self._order_numbers or self._row_of_order(entry.order) >= 0:
             return
         self._order_numbers[entry.order] = -1
-        if is_counted or not entry.products or entry.order in self._cancelled or entry.subject in self._erased:
+        if is_counted or entry.order in self._cancelled or entry.subject in self._erased:
             return
-        products = np.array(sorted(self._number(product) for product in entry.products), dtype=np.int32)
-        number = self._append(products, day_of(entry.time_s), 1)
-        self._order_numbers[entry.order] = number
-        self._of_subject.setdefault(entry.subject, []).append(number)
+        left = entry.lines
+        for returned in self._returned.pop(entry.order, ()):
+            left = left_of(left, returned)
+        if left:
+            number = self._append({self._number(product): left[product] for product in left}, day_of(entry.time_s), 1)
+            self._order_numbers[entry.order] = number
+            self._of_subject.setdefault(entry.subject, []).append(number)
 
     def _cancel(self, entry: Entry, is_counted: bool) -> None:
         self._cancelled.add(entry.order)
-        if is_counted:
-            return
         number = self._order_numbers.get(entry.order, -1)
         row = self._row_of_order(entry.order)
         if number >= 0:
             resign_order(self.arrays, number, 0)
-        elif row >= 0 and row not in self._taken_back:
-            assert self.snapshot is not None
+        elif row >= 0 and row not in self._taken_back and not is_counted:
             self._taken_back.add(row)
-            first, last = self.snapshot["bought_together.order_start"][row : row + 2]
-            rows = self.snapshot["bought_together.order_product"][first:last]
-            self._append(self.index_of_row[rows], int(self.snapshot["bought_together.order_day"][row]), -1)
+            self._append(*self._snapshot_order(row), -1)
+
+    def _return(self, entry: Entry, is_counted: bool) -> None:
+        told = (entry.order, entry.time_s, tuple(sorted(entry.lines.items())))
+        if told in self._returns:
+            return
+        self._returns.add(told)
+        number, row = self._order_numbers.get(entry.order), self._row_of_order(entry.order)
+        if number is None and row < 0:
+            self._returned.setdefault(entry.order, []).append(entry.lines)
+        elif number is None and not is_counted and row not in self._taken_back:
+            self._taken_back.add(row)
+            self._replace(entry, self._append(*self._snapshot_order(row), 0), -1)
+        elif number is not None and number >= 0 and self.arrays.order_numbers[number, 1]:
+            self._replace(entry, number, 0)
+
+    def _replace(self, entry: Entry, number: int, sign: int) -> None:
+        """Count an order `sign` times, and what is left of it once, in one change."""
+        returned = {self._number(product): quantity for product, quantity in entry.lines.items()}
+        left = left_of(self._lines_of(number), returned)
+        self._order_numbers[entry.order] = -1
+        if not left:
+            resign_order(self.arrays, number, sign)
+            return
+        products, day = self._room_for(left), int(self.arrays.order_numbers[number, 0])
+        instead = replace_order(self.arrays, number, sign, products, day)
+        self._replaced[number] = self._order_numbers[entry.order] = instead
+
+    def _snapshot_order(self, row: int) -> tuple[Lines, int]:
+        """What the snapshot counts of an order, and its day."""
+        assert self.snapshot is not None
+        first, last = self.snapshot["bought_together.order_start"][row : row + 2]
+        products = self.index_of_row[self.snapshot["bought_together.order_product"][first:last]]
+        quantities = np.ones(len(products), np.int32)
+        if "order_quantity" in self.snapshot:  # snapshots from before returns counted have none
+            quantities = self.snapshot["order_quantity"][first:last]
+        day = int(self.snapshot["bought_together.order_day"][row])
+        return dict(zip(products.tolist(), quantities.tolist(), strict=True)), day
+
+    def _lines_of(self, number: int) -> Lines:
+        """What an order of the tail counts."""
+        first, last = self.arrays.order_start[number : number + 2].tolist()
+        return dict(zip(self.arrays.node_product[first:last].tolist(), self._quantities[first:last], strict=True))
 
     def _erase(self, entry: Entry, is_counted: bool) -> None:
         self._erased.add(entry.subject)
@@ -144,6 +193,8 @@ class Tail:
             return
         for counted in self._of_subject.pop(entry.subject, ()):
             if isinstance(counted, int):
+                while counted in self._replaced:
+                    counted = self._replaced[counted]
                 resign_order(self.arrays, counted, 0)
             else:
                 _, product, kind, day = counted
@@ -192,10 +243,17 @@ class Tail:
             wanted.recent_half_life_days,
         )
 
-    def _append(self, products: IntVector, day: int, sign: int) -> int:
+    def _append(self, lines: Lines, day: int, sign: int) -> int:
+        products = self._room_for(lines)  # which may put other arrays in place
+        return append_order(self.arrays, products, day, sign)
+
+    def _room_for(self, lines: Lines) -> IntVector:
+        """The products of an order that is appended next."""
+        products = sorted(lines)
         self._grow("node_product", int(self.arrays.state[NODES]) + len(products))
         self._grow("order_numbers", int(self.arrays.state[HELD]) + 1)
-        return append_order(self.arrays, products, day, sign)
+        self._quantities.extend([lines[product] for product in products])
+        return np.array(products, dtype=np.int32)
 
     def _append_units(self, product: int, day: int, units: int) -> None:
         self._grow("units", int(self.arrays.state[UNITS]) + 1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
 from recommender import related
+from recommender.candidates.slices import without
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
@@ -99,6 +100,11 @@ def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration)
     return fit(interactions_of(events), configuration)
 
 
+def learnable(interactions: Interactions) -> Interactions:
+    """The interactions without those of subjects who are left out; see `recommender.people`."""
+    return without(interactions, np.isin(interactions.subject, interactions.left_out))
+
+
 def _fit(
     interactions: Interactions,
     configuration: TrainingConfiguration,
@@ -106,20 +112,21 @@ def _fit(
     validation: Validation | None = None,
 ) -> Arrays:
     arrays: Arrays = {}
-    for name, share, fit in _steps(interactions, configuration):
+    learned = learnable(interactions)
+    for name, share, fit in _steps(interactions, learned, configuration):
         with watch.step(name, share):
             arrays |= {f"{name}.{part}": array for part, array in fit().items()}
 
     def similar_of(some: Interactions) -> Neighbours:
         fitted = arrays
-        if some is not interactions:
+        if some is not learned:
             parts = similar.fit(some, configuration.similar, configuration.threads)
             fitted = {f"similar.{part}": array for part, array in parts.items()}
         return Neighbours(*(fitted[f"similar.similar_{part}"] for part in Neighbours._fields))
 
     if configuration.ranker:
         with watch.step("ranking", 0.4):
-            rankers = fit_rankers(interactions, similar_of, configuration, validation)
+            rankers = fit_rankers(learned, similar_of, configuration, validation)
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
         with watch.step("relating", 0.85):
             by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}
@@ -128,26 +135,30 @@ def _fit(
 
 
 def _steps(
-    interactions: Interactions, configuration: TrainingConfiguration
+    interactions: Interactions, learned: Interactions, configuration: TrainingConfiguration
 ) -> tuple[tuple[str, float, Callable[[], Any]], ...]:
     threads = configuration.threads
     return (
         ("popularity", 0.1, lambda: popularity.fit(interactions, configuration.popularity)),
         ("bought_together", 0.2, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
-        ("similar", 0.3, lambda: similar.fit(interactions, configuration.similar, threads)),
+        ("similar", 0.3, lambda: similar.fit(learned, configuration.similar, threads)),
     )
 
 
 def _described(interactions: Interactions, configuration: TrainingConfiguration) -> Arrays:
     """What reading a snapshot needs besides the models: product ids by row, the day of reference, the configuration.
 
-    `counts` are products, orders and interactions, for the guard of the next training.
+    `counts` are products, orders and interactions, for the guard of the next training; `order_quantity` is what is left
+    of each line of `bought_together.order_product`, for the tail to take returns from.
     """
+    lines = np.flatnonzero(interactions.order >= 0)
+    lines = lines[np.lexsort((interactions.product[lines], interactions.order[lines]))]
     counts = (len(interactions.products), len(interactions.orders), len(interactions.kind))
     settled = msgspec.structs.replace(configuration, threads=1)
     return {
         "products": np.frombuffer(msgspec.msgpack.encode(interactions.products), dtype=np.uint8),
         "counts": np.array(counts, dtype=np.int64),
+        "order_quantity": interactions.quantity[lines],
         "reference_day": np.array([interactions.reference_day], dtype=np.int64),
         "configuration": np.frombuffer(msgspec.msgpack.encode(settled), dtype=np.uint8),
     }

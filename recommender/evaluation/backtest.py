@@ -21,6 +21,7 @@ from recommender.evaluation.protocols.task import Part, Task
 from recommender.evaluation.run import Report, Settings, evaluate
 from recommender.interactions import ORDER, VIEW, Interactions, interactions_of
 from recommender.questions import Asking, Questions
+from recommender.training import learnable
 
 HORIZON_DAYS_MAX = 28  # asked for after each cut, unless told otherwise
 HISTORY_MAX = 500  # the newest of a person's interactions; models look at fewer
@@ -49,7 +50,7 @@ def run_backtest(events: EventsUntil, plan: Plan, progress: Progress = lambda st
 
     Cost: a scan of the log and a training for each cut, a training more for each further model.
     """
-    everything = interactions_of(events(None))
+    everything = learnable(interactions_of(events(None)))
     times = _cuts(everything, plan)
     steps, done = len(times) * len(plan.models), 0
     cuts: list[Report] = []

@@ -25,7 +25,7 @@ from recommender.ranker.configuration import LogitConfiguration
 from recommender.ranker.flattening import flatten
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.rankers import Rankers
-from recommender.segments import CANCELLATION, Entry
+from recommender.segments import CANCELLATION, RETURN, Entry
 from recommender.snapshot import Snapshot, SnapshotStore
 from recommender.tail import Tail
 from recommender.training import train
@@ -47,7 +47,8 @@ def compile_all() -> None:
         time_s = int(_MOMENT.timestamp()) + 200_000
         tail.apply(0, Entry(ORDER, 0, time_s, "s", ("a", "c"), b"order-number-four"))
         tail.apply(0, Entry(VIEW, 1, time_s, "s", ("a",)))
-        tail.apply(0, Entry(CANCELLATION, 2, time_s, "s", (), b"order-number-four"))
+        tail.apply(0, Entry(RETURN, 2, time_s, "s", ("a",), b"order-number-four"))
+        tail.apply(0, Entry(CANCELLATION, 3, time_s, "s", (), b"order-number-four"))
         live = LiveModels(snapshot, tail, index)
         seeds = Seeds(np.array([0], np.int32), np.ones(1))
         for ask in (live.bought_together, live.similar, live.other_styles, live.for_you):

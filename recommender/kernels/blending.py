@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
-from recommender.kernels.selecting import insert_best
+from recommender.kernels.selecting import order_best, push_best
 
 Array = NDArray[Any]
 
@@ -54,11 +54,13 @@ def blend_lists(
                     touched[found] = there
                     found += 1
                 total[there] += value
-        kept_now = 0
+        kept_now, best_row, best_score = 0, row[at], score[at]
         for which in range(found):
             there = touched[which]
             peers = min(standing[here], standing[there]) / max(standing[here], standing[there])
             value = float(total[there] * peers)
             total[there] = 0
-            kept_now = insert_best(row[at], score[at], kept_now, kept, there, value)
+            if kept_now < kept or value >= best_score[0]:
+                kept_now = push_best(best_row, best_score, kept_now, kept, there, value)
+        order_best(best_row, best_score, kept_now)
         count[at] = kept_now

@@ -21,6 +21,7 @@ GROUP_SIZE_MAX = 2**SIZE_BITS - 1
 INTERACTIONS_MAX = 2 ** (64 - SIZE_BITS) - 1
 AHEAD = 8  # groups between asking for one and reading it
 LINE_BYTES = 64
+PLACES_AN_ADD = 64  # a row of fewer additions than places / this is walked again rather than scanned
 SURE = np.float32(1.0 - 2.0**-20)  # more than four roundings of float32 can lose
 WEIGHED = np.dtype([("rank", np.uint32), ("weight", np.float32)])  # one cache line has both
 
@@ -69,13 +70,13 @@ def count_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
         ceiling: float32, the greatest value of that type.
         out: (products, kept) keys, by row; best first, 0 beyond the last.
 
-    Cost: a row's multiply-adds, and a pass over `sums`.
+    Cost: a row's multiply-adds, and a pass over `sums` or, if they are few, over its groups.
     """
     start, visit, member = visits.start, visits.visit, visits.member
-    keys = np.empty(2 * out.shape[1], np.uint64)
+    keys, near = np.empty(2 * out.shape[1], np.uint64), np.empty(len(sums) // PLACES_AN_ADD + 1, np.int64)
     one = sums.dtype.type(1)
     for rank in range(first, last):
-        end = start[rank + 1]
+        end, added = start[rank + 1], np.int64(0)
         for at in range(start[rank], end):
             soon = np.int64(visit[min(at + AHEAD, end - 1)] >> _SHIFT)
             prefetch(member, soon)
@@ -83,7 +84,17 @@ def count_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
             begin = visit[at] >> _SHIFT
             for within in range(begin, begin + (visit[at] & _SIZE)):
                 sums[member[within]] += one
-        keep_best(rank, factors, sums, ceiling, keys, out)
+            added += np.int64(visit[at] & _SIZE)
+        if added >= len(near):
+            keep_best(rank, factors, sums, ceiling, keys, out)
+            continue
+        reached = 0
+        for at in range(start[rank], end):
+            begin = visit[at] >> _SHIFT
+            for within in range(begin, begin + (visit[at] & _SIZE)):
+                near[reached] = member[within]
+                reached += 1
+        keep_near(rank, near[:reached], factors, sums, keys, out)
 
 
 @row_kernel
@@ -94,9 +105,9 @@ def weigh_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
         sums: (places,) float32 zeros, and zeros again after; ceiling: the greatest float32.
     """
     start, visit, weight, member = visits.start, visits.visit, visits.weight, visits.member
-    keys = np.empty(2 * out.shape[1], np.uint64)
+    keys, near = np.empty(2 * out.shape[1], np.uint64), np.empty(len(sums) // PLACES_AN_ADD + 1, np.int64)
     for rank in range(first, last):
-        end = start[rank + 1]
+        end, added = start[rank + 1], np.int64(0)
         for at in range(start[rank], end):
             soon = np.int64(visit[min(at + AHEAD, end - 1)] >> _SHIFT)
             prefetch(member, soon)
@@ -104,7 +115,17 @@ def weigh_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
             begin, own = visit[at] >> _SHIFT, weight[at]
             for within in range(begin, begin + (visit[at] & _SIZE)):
                 sums[member[within].rank] += own * member[within].weight
-        keep_best(rank, factors, sums, ceiling, keys, out)
+            added += np.int64(visit[at] & _SIZE)
+        if added >= len(near):
+            keep_best(rank, factors, sums, ceiling, keys, out)
+            continue
+        reached = 0
+        for at in range(start[rank], end):
+            begin = visit[at] >> _SHIFT
+            for within in range(begin, begin + (visit[at] & _SIZE)):
+                near[reached] = member[within].rank
+                reached += 1
+        keep_near(rank, near[:reached], factors, sums, keys, out)
 
 
 @row_kernel
@@ -136,10 +157,34 @@ def keep_best(rank: int, factors: Factors, sums: Array, ceiling: Any, keys: Arra
                     worst = keys[:kept].min()
                     reach = float_of(np.uint32(worst >> _HALF)) / own * SURE
         clear(sums, block * LANES)
+    write_best(rank, factors, keys, count, out)
+
+
+@row_kernel
+def keep_near(rank: int, near: Array, factors: Factors, sums: Array, keys: Array, out: Array) -> None:
+    """As `keep_best`, for a row whose sums are known to be in the places `near`, each named once or more."""
+    own, kept, count = factors.own[rank], out.shape[1], 0
+    sums[rank] = 0
+    for place in near:
+        score = np.float32(sums[place]) * factors.partner[place] * own
+        sums[place] = 0
+        if score > np.float32(0.0):
+            keys[count] = (np.uint64(bits_of(score)) << _HALF) | np.uint64(factors.name[place])
+            count += 1
+            if count == len(keys):
+                part_best(keys, count, kept)
+                count = kept
+    write_best(rank, factors, keys, count, out)
+
+
+@row_kernel
+def write_best(rank: int, factors: Factors, keys: Array, count: int, out: Array) -> None:
+    """The best of the first `count` keys, in order, as the row of a rank."""
+    kept = out.shape[1]
     if count > kept:
         part_best(keys, count, kept)
         count = kept
-    row = np.int64(2**32 - 1) - np.int64(name[rank])
+    row = np.int64(2**32 - 1) - np.int64(factors.name[rank])
     best = np.sort(keys[:count])
     for place in range(count):
         out[row, place] = best[count - 1 - place]

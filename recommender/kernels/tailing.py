@@ -109,6 +109,13 @@ def append_order(fresh: Fresh, products: IntVector, day: int, sign: int) -> int:
 
 
 @kernel
+def replace_order(fresh: Fresh, order: int, sign: int, products: IntVector, day: int) -> int:
+    """Let an order count `sign` times and another one in its place; there must be room. Returns the other's number."""
+    resign_order(fresh, order, sign)
+    return append_order(fresh, products, day, 1)
+
+
+@kernel
 def append_units(fresh: Fresh, product: int, day: int, units: int) -> None:
     """A click's units, or minus them when it is taken back; there must be room."""
     entry = fresh.state[UNITS]

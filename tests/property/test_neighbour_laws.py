@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from recommender.kernels.neighbours import PLACES_AN_ADD
 from recommender.models import cosine
 from recommender.models.cosine import Neighbours, nearest
 
@@ -125,3 +126,15 @@ def test_a_limit_is_the_same_as_shorter_groups(shop: Groups, limit: int) -> None
     expected = nearest(start, shop.product[held], shop.weight[held], shop.products, (0.5, 0.5, 0.25), 9)
     found = nearest(shop.start, shop.product, shop.weight, shop.products, (0.5, 0.5, 0.25), 9, limit=limit)
     assert_equal(found, expected)
+
+
+@settings(max_examples=30)
+@given(groups(weight_max=3), st.tuples(EIGHTHS, EIGHTHS, EIGHTHS), st.integers(1, 20), st.booleans())
+def test_many_products_that_nobody_took_change_no_list_of_the_others(
+    shop: Groups, exponents: tuple[float, float, float], kept: int, weighed: bool
+) -> None:
+    """Among so many, a row of few additions is found by walking its groups; among few, by a scan."""
+    weight = shop.weight if weighed else None
+    few = nearest(shop.start, shop.product, weight, shop.products, exponents, kept)
+    many = nearest(shop.start, shop.product, weight, shop.products + 400 * PLACES_AN_ADD, exponents, kept)
+    assert_equal(many._replace(start=many.start[: shop.products + 1]), few)

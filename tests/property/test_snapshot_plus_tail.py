@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import msgspec
@@ -9,55 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.vocabulary.events import CustomerErased, CustomerEvent, Event
-from ingest.vocabulary.ids import PARTITIONS, Subject, partition_of
+from ingest.vocabulary.events import CustomerErased, Event
+from ingest.vocabulary.ids import PARTITIONS, ProductId, Subject, partition_of
 from recommender.configuration import BoughtTogetherConfiguration, TrainingConfiguration
 from recommender.segments import entry_of
 from recommender.training import fit_in_memory
-from tests.support.histories import cancelled, erased, order, refunded, view
+from tests.support.logs import PRODUCTS, logs_and_cuts, standing_orders
 from tests.support.shops import live_after, together, wanted
 
-PRODUCTS = "abcdefg"
 LENIENT = TrainingConfiguration(bought_together=BoughtTogetherConfiguration(common_min=2, untested_orders=10))
-
-numbers = st.integers(0, 30).map(str)
-days = st.integers(0, 60)
-baskets = st.sets(st.sampled_from(PRODUCTS), min_size=1, max_size=5).map(sorted).map("".join)
-subjects = st.sampled_from(["ann", "bob", "cid", "dee"])
-orders = st.builds(
-    lambda number, basket, day, subject: order(number, basket, day, subject), numbers, baskets, days, subjects
-)
-others = st.one_of(
-    st.builds(view, st.sampled_from(PRODUCTS), days, subjects),
-    st.builds(cancelled, numbers, days),
-    st.builds(lambda number, day: refunded(number, day=day), numbers, days),
-    st.builds(lambda number, day: refunded(number, "a", day), numbers, days),
-)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Event], int]:
-    """A log with cancellations and repeated facts, and a cut; who is erased has come after the cut."""
-    facts: list[Event] = draw(st.lists(st.one_of(orders, orders, others), max_size=40))
-    told: dict[str, Event] = {}
-    log = [told.setdefault(fact.event_id, fact) for fact in facts]
-    cut = draw(st.integers(0, len(log)))
-    late = [msgspec.structs.replace(e, subject=Subject("zoe")) if draw(st.booleans()) else e for e in log[cut:]]
-    known = {event.event_id for event in log[:cut]}
-    tail = [e for e in late if isinstance(e, CustomerEvent) and (e.subject != "zoe" or e.event_id not in known)]
-    if draw(st.booleans()):
-        tail.insert(draw(st.integers(0, len(tail))), erased("zoe", draw(days)))
-    return [*log[:cut], *_consistent(tail)], cut
-
-
-def _consistent(tail: list[CustomerEvent]) -> list[Event]:
-    """A repeated fact is the same fact."""
-    told: dict[str, Event] = {}
-    return [told.setdefault(event.event_id, event) for event in tail]
 
 
 @settings(max_examples=120, deadline=None)
-@given(histories())
+@given(logs_and_cuts())
 def test_tail_after_a_cut_counts_what_training_on_all_counts(drawn: tuple[list[Event], int]) -> None:
     events, cut = drawn
     followed = live_after(events, cut, LENIENT)
@@ -75,8 +40,31 @@ def test_tail_after_a_cut_counts_what_training_on_all_counts(drawn: tuple[list[E
     assert all(score < 1e-5 for p, (_, score) in found_wanted.items() if p not in expected_wanted)
 
 
+@settings(max_examples=80)
+@given(logs_and_cuts())
+def test_evidence_is_what_a_plain_recount_of_the_orders_gives(drawn: tuple[list[Event], int]) -> None:
+    events, cut = drawn
+    standing = standing_orders(events)
+    number = {product: sum(product in each for each in standing) for product in PRODUCTS}
+    for live in (live_after(events, cut, LENIENT), live_after(events, len(events), LENIENT)):
+        assert live.tail.orders == len(standing)
+        assert {product: orders for product, (orders, _) in wanted(live).items() if orders} == {
+            product: orders for product, orders in number.items() if orders
+        }
+        for product in PRODUCTS:
+            for partner, (common, lift, _) in together(live, product).items():
+                assert common == sum({product, partner} <= each for each in standing) >= 2
+                expected = common * len(standing) / (number[product] * number[partner])
+                assert lift == pytest.approx(expected)
+        for first, second in itertools.combinations(PRODUCTS, 2):
+            rows = [live.tail.index.find(ProductId(product)) for product in (first, second)]
+            if None not in rows:
+                common = sum({first, second} <= each for each in standing)
+                assert live.pair_counts(*rows) == (common, number[first], number[second], len(standing))
+
+
 @settings(max_examples=40, deadline=None)
-@given(histories(), st.randoms(use_true_random=False))
+@given(logs_and_cuts(), st.randoms(use_true_random=False))
 def test_order_of_arrival_duplicates_and_names_of_subjects_do_not_change_a_snapshot(
     drawn: tuple[list[Event], int], randomness: random.Random
 ) -> None:
@@ -90,7 +78,7 @@ def test_order_of_arrival_duplicates_and_names_of_subjects_do_not_change_a_snaps
 
 
 @settings(max_examples=40, deadline=None)
-@given(histories(), st.permutations(PRODUCTS))
+@given(logs_and_cuts(), st.permutations(PRODUCTS))
 def test_permuted_products_get_permuted_partners(drawn: tuple[list[Event], int], permuted: list[str]) -> None:
     events = [event for event in drawn[0] if not isinstance(event, CustomerErased)]
     other = dict(zip(PRODUCTS, permuted, strict=True))
@@ -111,7 +99,7 @@ def _renamed(event: Event, other: dict[str, str]) -> Event:
 
 
 @settings(max_examples=40, deadline=None)
-@given(histories())
+@given(logs_and_cuts())
 def test_applying_a_tail_again_changes_nothing(drawn: tuple[list[Event], int]) -> None:
     events, cut = drawn
     live = live_after(events, cut, LENIENT)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.vocabulary.events import (
+    ConsentChanged,
     CustomerErased,
     CustomerIdentified,
     Event,
@@ -18,8 +19,9 @@ from ingest.vocabulary.events import (
     OrderRefunded,
     ProductUpserted,
     ProductViewed,
+    RankingClicked,
 )
-from ingest.vocabulary.ids import OrderId, ProductId, Subject, content_id, order_event_id
+from ingest.vocabulary.ids import OrderId, ProductId, RequestId, Subject, content_id, order_event_id
 from ingest.vocabulary.products import Product
 
 BEGIN = datetime(2011, 3, 1, 12, tzinfo=UTC)
@@ -62,14 +64,38 @@ def cancelled(number: str, day: float = 0.0) -> OrderCancelled:
     )
 
 
-def refunded(number: str, products: str = "", day: float = 0.0) -> OrderRefunded:
+def refunded(number: str, products: str = "", day: float = 0.0, quantity: int = 1) -> OrderRefunded:
+    """A return of so many of each product; without products, of the whole order."""
     return OrderRefunded(
-        event_id=content_id("refund", number, products),
+        event_id=content_id("refund", number, products, str(day), str(quantity)),
         occurred_at=moment(day),
         received_at=moment(day),
         subject=Subject(f"buyer of {number}"),
         order_id=OrderId(number),
-        lines=tuple(Line(product_id=ProductId(product)) for product in products),
+        lines=tuple(Line(product_id=ProductId(product), quantity=quantity) for product in products),
+    )
+
+
+def clicked(product: str, day: float = 0.0, subject: str = "visitor") -> RankingClicked:
+    """A click on a recommendation."""
+    return RankingClicked(
+        event_id=content_id("click", product, str(day), subject),
+        occurred_at=moment(day),
+        received_at=moment(day),
+        subject=Subject(subject),
+        request_id=RequestId("r"),
+        product_id=ProductId(product),
+    )
+
+
+def consented(subject: str, day: float = 0.0, **purposes: bool) -> ConsentChanged:
+    """A word on consent."""
+    return ConsentChanged(
+        event_id=content_id("consent", subject, str(day)),
+        occurred_at=moment(day),
+        received_at=moment(day),
+        subject=Subject(subject),
+        purposes=purposes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import msgspec
 
 from recommender.evaluation.files.text import Lines, unusable, whole_text
+
+MILLISECONDS_MIN = 10**11  # as seconds that is the year 5138, as milliseconds 1973
+SECONDS_MAX = 253_402_300_799  # the end of the year 9999
 
 Item = str | int
 Baskets = dict[str, list[list[Item]]]
@@ -51,24 +55,30 @@ class Table:
         return self._lines.fault(self._at, why)
 
     def seconds(self, field: bytes) -> int:
-        """A time as Unix seconds: a number, or RFC 3339 (UTC where it names no zone).
+        """A time as Unix seconds: a number of seconds or milliseconds, or RFC 3339 (UTC where it names no zone).
 
         Raises:
-            ConfigurationError: it is neither.
+            ConfigurationError: it is neither, or beyond the year 9999.
         """
         try:
-            return int(field)
+            number = _number(field)
         except ValueError:
-            pass
-        try:
-            return int(float(field))
-        except (ValueError, OverflowError):
-            pass
+            number = self._moment(field)
+        if abs(number) >= MILLISECONDS_MIN:
+            number //= 1000
+        if abs(number) > SECONDS_MAX:
+            raise self._no_time(field)
+        return number
+
+    def _moment(self, field: bytes) -> int:
         try:
             moment = datetime.fromisoformat(field.decode().strip())
         except ValueError as error:
-            raise self.fault(f"{field.decode(errors='replace')!r} is not a time") from error
+            raise self._no_time(field) from error
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+    def _no_time(self, field: bytes) -> Exception:
+        return self.fault(f"{field.decode(errors='replace')!r} is not a time")
 
     def _fields(self, line: bytes) -> list[bytes]:
         if b'"' not in line:
@@ -85,6 +95,21 @@ class Table:
         if missing:
             raise self.fault(f"the header must name {','.join(self._columns)}; {', '.join(missing)} is not there")
         return [names.index(column) for column in self._columns]
+
+
+def _number(field: bytes) -> int:
+    """A whole number, or one that is cut to it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return int(field)
+    except ValueError:
+        number = float(field)
+    if not math.isfinite(number):
+        raise ValueError(field)
+    return int(number)
 
 
 def read_baskets(path: Path) -> Baskets:

@@ -19,7 +19,7 @@ from recommender.live import LiveModels
 from recommender.segments import Entry, entry_of, partition_and_first_offset, segment_key
 from recommender.tail import Tail
 from recommender.training import fit_in_memory
-from tests.support.histories import cancelled, order, view
+from tests.support.histories import cancelled, erased, order, refunded, view
 from tests.support.shops import ids, live_after, seeds, together, wanted
 
 LENIENT = TrainingConfiguration(bought_together=BoughtTogetherConfiguration(common_min=1, untested_orders=1_000))
@@ -96,6 +96,54 @@ def test_an_entry_is_counted_once() -> None:
     assert tail.orders == 1
     assert tail.apply(1, Entry(VIEW, 0, 86_400, "s", ("c",)))
     assert tail.positions[:2] == (6, 0)
+
+
+@pytest.mark.parametrize("trained", [0, 3])
+def test_a_return_takes_from_an_order_of_the_snapshot_or_of_the_tail(trained: int) -> None:
+    placed = [order("1", "abc", quantity=2), order("2", "ab"), order("3", "ac")]
+    live = live_after(placed, trained, LENIENT)
+
+    def told(offset: int, event: Event) -> None:
+        entry = entry_of(event, 1_000 + offset)
+        assert entry is not None
+        assert live.tail.apply(0, entry)
+
+    told(0, refunded("1", "b", 1))
+    assert together(live, "a")["b"][0] == 2, "one of two is left"
+    told(1, refunded("1", "b", 1))
+    assert together(live, "a")["b"][0] == 2, "the same one, told again"
+    told(2, refunded("1", "b", 2))
+    assert (together(live, "a")["b"][0], together(live, "a")["c"][0]) == (1, 2)
+    trained_on_all = live_after([*placed[1:], order("1", "ac"), view("z", 2)], 4, LENIENT)
+    for partner, (*evidence, score) in together(trained_on_all, "a").items():
+        assert together(live, "a")[partner] == (*evidence, pytest.approx(score, rel=1e-5))
+    told(3, refunded("1", "ac", 3, quantity=2))
+    assert live.tail.orders == 2, "nothing is left"
+    told(4, cancelled("1", 4))
+    told(5, cancelled("2", 4))
+    told(6, refunded("2", "a", 5))
+    assert live.tail.orders == 1
+    assert together(live, "a") == {"c": (1, *together(live, "a")["c"][1:])}
+
+
+def test_whoever_is_forgotten_takes_along_what_was_left_of_their_orders() -> None:
+    facts = [order("1", "abc", subject="ann"), refunded("1", "b", 1), erased("ann", 2), refunded("1", "c", 3)]
+    live = live_after([order("2", "ac"), *facts], 1, LENIENT)
+    assert live.tail.orders == 1
+    assert together(live, "a")["c"][0] == 1
+    assert wanted(live)["a"][0] == 1
+
+
+def test_a_return_before_the_cut_of_an_order_behind_it_counts_whichever_is_read_first() -> None:
+    bought, returned = order("1", "ab"), refunded("1", "b", 1)
+    for first, second in ((0, 1), (1, 0)):
+        tail = Tail(ProductIndex(), cut=(*FROM_THE_START[:1], 5, *FROM_THE_START[2:]))
+        entries = [(0, entry_of(bought, 0)), (1, entry_of(returned, 5))]
+        for partition, entry in (entries[first], entries[second]):
+            assert entry is not None
+            assert tail.apply(partition, entry)
+        live = LiveModels(None, tail, tail.index)
+        assert set(wanted(live)) == {"a"}
 
 
 def test_a_product_is_looked_up_when_it_is_new_and_when_the_shop_states_it_anew() -> None:
