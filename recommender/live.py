@@ -195,9 +195,7 @@ class LiveModels:
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
         missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
-        if purpose == "similar":
-            return _behind(found, self._ranked(self._rankers, purpose, history, missing, known))
-        more = self._from_lists("bought_together", _recent_seeds(history), missing + len(known), self._related)
+        more = self._from_lists(_KIND_OF[purpose], _recent_seeds(history), missing + len(known), self._related)
         return _behind(found, _without(known, more, missing))
 
     def _is_newer(self, history: History) -> bool:

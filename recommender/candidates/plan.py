@@ -13,12 +13,8 @@ LISTS = ("next", "near", "close", "kin", "walk", "stroll", "alike", "latent", "b
 HISTORIES = len(LISTS)  # the component behind the lists: what is in histories like this one
 COMPONENT_NAMES = (*LISTS, "histories")
 COMPONENTS = len(COMPONENT_NAMES)
-RELATED = tuple({"kin": 1.0, "stroll": 0.4, "latent": 0.4}.get(name, 0.0) for name in (*COMPONENT_NAMES, "again"))
-"""What makes a product related to one product, where neither orders nor words say it."""
 LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
-UNLEARNED: tuple[Purpose, ...] = ("bought_together", "similar")
-"""The purposes nothing in a log says the truth about: a fixed blend of `RELATED` ranks."""
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -90,5 +86,4 @@ class Plan(msgspec.Struct, frozen=True):
 
     def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
         """What makes a candidate."""
-        default = (1.0,) * COMPONENTS + (0.5,) if purpose in LEARNED else RELATED
-        return self.blend.get(purpose, default)
+        return self.blend.get(purpose, (1.0,) * COMPONENTS + (0.5,))

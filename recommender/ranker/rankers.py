@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
 from recommender.candidates.gathering import describe_factors
-from recommender.candidates.plan import LEARNED, UNLEARNED, Plan
+from recommender.candidates.plan import LEARNED, Plan
 from recommender.candidates.stores import FEATURES, factors_of, new_scratch, stores_of
 from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import Found, gather_one
 from recommender.kernels.trees import Trees, score_trees
-from recommender.ranker.fitting import Learned, prior
+from recommender.ranker.fitting import Learned
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -52,14 +52,14 @@ class Rankers:
         self._factors = (factors_of(arrays), self._plan.factors.alpha)
         self._rankers: dict[str, _Ranker] = {}
         scratch = None
-        for purpose in (*LEARNED, *UNLEARNED):
-            if f"{purpose}.weights" in arrays or purpose in UNLEARNED:
+        for purpose in LEARNED:
+            if f"{purpose}.weights" in arrays:
                 stores = stores_of(arrays, self._plan, purpose)
                 scratch = hold(new_scratch(stores)) if scratch is None else scratch
                 trees = None
                 if f"{purpose}.trees.tree_start" in arrays:
                     trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
-                weights = arrays.get(f"{purpose}.weights", prior())
+                weights = arrays[f"{purpose}.weights"]
                 self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, trees)
         self._room = Found(
             np.zeros(self._plan.candidates, np.int32),
