@@ -76,7 +76,7 @@ def count_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
     keys, near = np.empty(2 * out.shape[1], np.uint64), np.empty(len(sums) // PLACES_AN_ADD + 1, np.int64)
     one = sums.dtype.type(1)
     for rank in range(first, last):
-        end, added = start[rank + 1], 0
+        end, added = start[rank + 1], np.int64(0)
         for at in range(start[rank], end):
             soon = np.int64(visit[min(at + AHEAD, end - 1)] >> _SHIFT)
             prefetch(member, soon)
@@ -107,7 +107,7 @@ def weigh_rows(first: int, last: int, visits: Visits, factors: Factors, sums: Ar
     start, visit, weight, member = visits.start, visits.visit, visits.weight, visits.member
     keys, near = np.empty(2 * out.shape[1], np.uint64), np.empty(len(sums) // PLACES_AN_ADD + 1, np.int64)
     for rank in range(first, last):
-        end, added = start[rank + 1], 0
+        end, added = start[rank + 1], np.int64(0)
         for at in range(start[rank], end):
             soon = np.int64(visit[min(at + AHEAD, end - 1)] >> _SHIFT)
             prefetch(member, soon)
