@@ -77,7 +77,7 @@ def test_where_nobody_ever_looks_at_anything_twice_the_rest_of_the_visit_is_offe
     assert report["beyond"]["list_length"] == 10
 
 
-@pytest.mark.parametrize("products", [5_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("products", [8_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 def test_products_that_are_hardly_ever_seen_have_neighbours(products: int, tmp_path: Path) -> None:
     """Each is in one visit of four; some visits end with something that many know."""
     draw = random.Random(7)
