@@ -77,6 +77,20 @@ def test_where_nobody_ever_looks_at_anything_twice_the_rest_of_the_visit_is_offe
     assert report["beyond"]["list_length"] == 10
 
 
+@pytest.mark.parametrize("products", [8_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_products_that_are_hardly_ever_seen_have_neighbours(products: int, tmp_path: Path) -> None:
+    """Each is in one visit of four; some visits end with something that many know."""
+    draw = random.Random(7)
+    ends = [f" q{int(products * draw.random() ** 8)}" if draw.random() < 0.5 else "" for _ in range(products // 4)]
+    train = "".join(f"q{at} q{at + 1} q{at + 2} q{at + 3}{ends[at // 4]}\n" for at in range(0, products, 4))
+    asked = [4 * draw.randrange(products // 4) for _ in range(200)]
+    report = report_of(
+        tmp_path, "next-item", train=train, test="".join(f"q{at} q{at + 1}\tq{at + 2}\n" for at in asked)
+    )
+    assert report["products"] == products
+    assert report["hit_rate@10"] > 0.8
+
+
 def test_where_everybody_comes_back_to_the_same_it_is_offered_again(tmp_path: Path) -> None:
     train = "".join(f"x{at % 20} " * 4 + "\n" for at in range(400))
     assert report_of(tmp_path, "next-item", train=train, test="x1\tx1\nx2 x2\tx2\n")["hit_rate@1"] == 1.0
