@@ -124,6 +124,8 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
     ).weights
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
     kept[worth <= 0] = 0.0
+    if not kept.any():
+        return Plan().blend_for(purpose)  # nothing that was held back is ever found: nothing is known
     return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
 
 

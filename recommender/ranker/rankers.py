@@ -17,7 +17,7 @@ from recommender.kernels.arrays import hold
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import Found, gather_one
 from recommender.kernels.trees import Trees, score_trees
-from recommender.ranker.fitting import Learned
+from recommender.ranker.fitting import Learned, prior
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -42,7 +42,7 @@ def arrays_of(shared: Arrays, plan: Plan, learned: Mapping[Purpose, Learned]) ->
 
 
 class Rankers:
-    """Answers for the purposes a snapshot has rankers for.
+    """Answers for every purpose that rankers are fitted for; in the order of the blend where one could not be.
 
     Any thread may ask: the kernels keep the interpreter's lock.
     """
@@ -53,14 +53,13 @@ class Rankers:
         self._rankers: dict[str, _Ranker] = {}
         scratch = None
         for purpose in LEARNED:
-            if f"{purpose}.weights" in arrays:
-                stores = stores_of(arrays, self._plan, purpose)
-                scratch = hold(new_scratch(stores)) if scratch is None else scratch
-                trees = None
-                if f"{purpose}.trees.tree_start" in arrays:
-                    trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
-                weights = arrays[f"{purpose}.weights"]
-                self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, trees)
+            stores = stores_of(arrays, self._plan, purpose)
+            scratch = hold(new_scratch(stores)) if scratch is None else scratch
+            trees = None
+            if f"{purpose}.trees.tree_start" in arrays:
+                trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
+            weights = arrays.get(f"{purpose}.weights", prior())
+            self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, trees)
         self._room = Found(
             np.zeros(self._plan.candidates, np.int32),
             np.zeros(self._plan.candidates, np.float32),
