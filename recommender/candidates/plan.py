@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ingest.vocabulary.ranking import Purpose
@@ -15,6 +17,8 @@ COMPONENT_NAMES = (*LISTS, "histories")
 COMPONENTS = len(COMPONENT_NAMES)
 LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
+REPETITION: Mapping[Purpose, float] = {"next_basket": float(COMPONENTS)}
+"""What repetition weighs before anything was learned, where it is most of what is taken; a component weighs 1."""
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -86,4 +90,4 @@ class Plan(msgspec.Struct, frozen=True):
 
     def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
         """What makes a candidate."""
-        return self.blend.get(purpose, (1.0,) * COMPONENTS + (0.5,))
+        return self.blend.get(purpose, (1.0,) * COMPONENTS + (REPETITION.get(purpose, 0.5),))
