@@ -23,6 +23,9 @@ ROWS_AT_ONCE = 256  # their columns and words stay in the first-level cache up t
 LANES = 32  # vectors of 8, four at a time; rows beyond a multiple would be done one by one, so there are none
 ALL = np.uint32(0xFFFFFFFF)
 ZERO_MAX = np.float32(1e-35)  # LightGBM's kZeroThreshold: what is no larger counts as 0
+LARGEST = np.finfo(
+    np.float32
+).max  # an infinite value counts as this, so that only a missing one is above all thresholds
 # Values of Trees.column_missing: what a column makes of a missing value.
 NAN_IS_ZERO, NAN_LEFT, NAN_RIGHT, ZERO_LEFT, ZERO_RIGHT = range(5)
 
@@ -83,6 +86,8 @@ def _fill(features: Array, first: int, rows: int, feature: int, missing: int, co
         value = features[first + row, feature]
         if abs(value) <= ZERO_MAX:
             value = np.float32(0.0)  # LightGBM's rows are sparse: such a value does not reach its trees
+        if value > LARGEST:
+            value = LARGEST
         is_missing = np.isnan(value) or (missing >= ZERO_LEFT and value == 0)
         if is_missing:
             if missing == NAN_IS_ZERO:

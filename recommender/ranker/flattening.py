@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.errors import ConfigurationError
-from recommender.kernels.trees import NAN_IS_ZERO, NAN_LEFT, NAN_RIGHT, ZERO_LEFT, ZERO_RIGHT, Trees
+from recommender.kernels.trees import LARGEST, NAN_IS_ZERO, NAN_LEFT, NAN_RIGHT, ZERO_LEFT, ZERO_RIGHT, Trees
 from recommender.ranker.configuration import LEAVES_MAX
 
 Array = NDArray[Any]
@@ -90,7 +90,7 @@ def _tree(section: Section) -> tuple[Array, Array, Array, Array]:
     _demand(not (decision & _IS_CATEGORICAL).any(), "categorical splits")
     missing = np.array(_MISSING)[decision >> 2, (decision & _IS_DEFAULT_LEFT) // _IS_DEFAULT_LEFT]
     keeps, order = _bits(_numbers(section, "left_child"), _numbers(section, "right_child"))
-    threshold = float32_floor(np.array(section["threshold"].split(), np.float64))
+    threshold = np.minimum(float32_floor(np.array(section["threshold"].split(), np.float64)), LARGEST)
     return _numbers(section, "split_feature") * len(_MISSING) ** 2 + missing, threshold, keeps, values[order]
 
 

@@ -138,7 +138,7 @@ def test_a_basket_is_completed_with_exact_counts_or_without_the_claim() -> None:
         ("bowl", "bought_together", "cup", 100),
         ("fork", "bought_together", "cup", 99),
     ]
-    assert [pick.lift for pick in ranking.picks[:3]] == [0.0, 2.0, 2.0]
+    assert [pick.lift for pick in ranking.picks[:3]] == [0.0, 3.0, 3.0]
     assert models.calls[0] == ("basket", ["spade", "cup"], 40)
 
 
