@@ -23,6 +23,7 @@ PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm 
 EXTRA = 11  # features of the product and the history, below
 SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(EXTRA)
 _SMALLEST = 1e-3  # shares below it are alike
+SILENT = -6.907755  # the logarithm of the share of a component that says nothing
 EXCLUDED = np.float32(-1.0)  # the value of what is found, but no candidate
 COLUMNS_BEHIND_LISTS = 3  # of a slot: histories, repetition, the strongest single contribution
 _LEAST = 1e-30  # a component whose best is smaller says nothing; the inverse of less may be no float32

@@ -13,11 +13,11 @@ from recommender.candidates.gathering import Gathered, gather_questions, labels_
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, factors_of, stores_of
 from recommender.kernels.choice import score_linear
-from recommender.kernels.gathering import BLENDED, PER_COMPONENT
+from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
 from recommender.questions import Questions
 from recommender.ranker.choices import Choices
-from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare
+from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import TreesFit, fit_trees
@@ -39,12 +39,14 @@ class Learned(NamedTuple):
         blend: (components + 1,) what makes a candidate; weights: (features,) of the logit.
         trees: where they are better than the logit beyond noise.
         comparison: the figures of all on questions none was fitted on; None where there were none.
+        adds: by component, what the logit's figure on those questions loses without its features.
     """
 
     blend: tuple[float, ...]
     weights: FloatVector
     trees: Trees | None
     comparison: Comparison | None
+    adds: dict[str, float]
 
 
 def prior() -> FloatVector:
@@ -85,19 +87,20 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
         score_trees(parts[2].features, scores["trees"], grown.trees)
     comparison = compare(parts[2], scores, ComparisonConfiguration()) if parts[2].queries else None
     chosen = comparison.chosen if model == "auto" and comparison else model
+    adds = what_components_add(parts[2], logit) if parts[2].queries else {}
     weights = fit_logit(choices, LogitConfiguration(), prior(), threads).weights
     trees = None
     if chosen == "trees" and grown is not None:
         trees = fit_trees(
             shortened(_part(choices, 0, stop), TREES_CANDIDATES_MAX), parts[2], TreesConfiguration()
         ).trees
-    return Learned(blend, weights, trees, comparison)
+    return Learned(blend, weights, trees, comparison, adds)
 
 
 def _alone(component: int) -> Learned:
     """One component by itself."""
     blend = tuple(float(at == component) for at in range(COMPONENTS + 1))
-    return Learned(blend, prior(), None, None)
+    return Learned(blend, prior(), None, None, {})
 
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
@@ -133,6 +136,18 @@ def _part(choices: Choices, begin: int, end: int) -> Choices:
     rows = slice(int(choices.start[begin]), int(choices.start[end]))
     start = choices.start[begin : end + 1] - choices.start[begin]
     return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows])
+
+
+def what_components_add(choices: Choices, weights: FloatVector) -> dict[str, float]:
+    """By component what the mean reciprocal rank loses when its features are those of a component that is silent."""
+    configuration, scores = ComparisonConfiguration(), _linear(choices, weights)
+    whole = query_values(choices, scores, configuration).mean()
+    adds: dict[str, float] = {}
+    for component, name in enumerate(COMPONENT_NAMES):
+        own = slice(PER_COMPONENT * component, PER_COMPONENT * (component + 1))
+        said = (choices.features[:, own] - np.array([0.0, SILENT], np.float32)) @ weights[own]
+        adds[name] = float(np.round(whole - query_values(choices, scores - said, configuration).mean(), 6))
+    return adds
 
 
 def shortened(choices: Choices, candidates_max: int) -> Choices:

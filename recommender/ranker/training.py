@@ -38,12 +38,14 @@ class ModelCard(msgspec.Struct, frozen=True):
     Attributes:
         questions: held back, by purpose; trials: the search, in its order; plan: what it chose.
         comparisons: by purpose, the rankers on questions that none of them was fitted on.
+        adds: by purpose and component, what the logit's figure on these loses without the component's features.
     """
 
     questions: dict[str, int]
     trials: tuple[Trial, ...]
     plan: Plan
     comparisons: dict[str, Comparison]
+    adds: dict[str, dict[str, float]]
 
 
 def fit_rankers(
@@ -86,6 +88,7 @@ def fit_rankers(
         trials=trials,
         plan=plan,
         comparisons={name: ranker.comparison for name, ranker in learned.items() if ranker.comparison is not None},
+        adds={name: ranker.adds for name, ranker in learned.items() if ranker.adds},
     )
     arrays = arrays_of(shared, plan, learned)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}

@@ -10,10 +10,15 @@ import pytest
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates, History, ProductIndex, Purpose
+from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS
 from recommender.candidates.search import Search
+from recommender.candidates.stores import FEATURES
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import VIEW
+from recommender.kernels.gathering import PER_COMPONENT, SILENT
 from recommender.live import LiveModels
+from recommender.ranker.choices import Choices
+from recommender.ranker.fitting import what_components_add
 from recommender.ranker.training import ModelCard
 from recommender.snapshot import Snapshot, SnapshotStore
 from recommender.tail import Tail
@@ -72,6 +77,7 @@ def test_what_always_follows_ranks_first(snapshot: Snapshot) -> None:
     assert card.questions["next_item"] == 21 * 3
     assert card.trials
     assert all(0 <= trial.figure <= 1 for trial in card.trials)
+    assert set(card.adds["next_item"]) == set(COMPONENT_NAMES)
 
 
 def test_threads_a_second_run_and_events_told_twice_change_no_byte(snapshot: Snapshot) -> None:
@@ -138,3 +144,16 @@ def test_a_snapshot_from_before_there_were_rankers_answers(snapshot: Snapshot) -
 def test_a_model_that_is_named_ranks(model: str) -> None:
     live = live_of(fit_in_memory(visits(), TrainingConfiguration().ranking_by(model)))
     assert ids(live, ask(live, "c"))[0] == "d"
+
+
+def test_what_a_component_adds_is_what_ranking_loses_without_it() -> None:
+    features = np.zeros((6, FEATURES), np.float32)
+    features[:, 1 : PER_COMPONENT * COMPONENTS : PER_COMPONENT] = SILENT
+    near, text = COMPONENT_NAMES.index("near"), COMPONENT_NAMES.index("text")
+    features[[1, 4], PER_COMPONENT * near] = 1.0  # of two questions with three candidates each, it knows what was taken
+    choices = Choices(features, np.array([0, 3, 6]), np.array([0, 1, 0, 0, 1, 0], np.uint8))
+    weights = np.zeros(FEATURES)
+    weights[[PER_COMPONENT * near, PER_COMPONENT * text]] = 1.0
+    adds = what_components_add(choices, weights)
+    assert adds["near"] == pytest.approx(1 - 1 / 2)  # without it the three are equal: rank 2 on average
+    assert {name for name, gain in adds.items() if gain} == {"near"}

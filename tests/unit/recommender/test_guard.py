@@ -24,7 +24,7 @@ def compared(mean: float, queries: int = 10_000, at: int = 20) -> Comparison:
 
 
 def arrays(counts: tuple[int, ...] = COUNTS, **comparisons: Comparison) -> dict[str, Any]:
-    card = ModelCard({}, (), Plan(), comparisons)
+    card = ModelCard({}, (), Plan(), comparisons, {})
     return {"counts": np.array(counts), "ranking.card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
 
 
