@@ -22,10 +22,16 @@ from recommender.ranker.configuration import LogitConfiguration, TreesConfigurat
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import TreesFit, fit_trees
 
-QUESTIONS_MAX = 8_000
+QUESTIONS_MAX = 10_000
 BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
-TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
+TREES_CANDIDATES_MAX = 100  # of a question that trees grow on: what is taken is rarely further down
+TREES = TreesConfiguration(
+    trees_max=600, leaves=31, learning_rate=0.03, rows_in_leaf_min=200, feature_share=0.5, patience=50
+)
+JUDGING = ComparisonConfiguration(
+    confidence=0.8
+)  # taking trees that are as good costs little, missing better ones much
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
 
@@ -37,7 +43,7 @@ class Learned(NamedTuple):
 
     Attributes:
         blend: (components + 1,) what makes a candidate; weights: (features,) of the logit.
-        trees: where they are better than the logit beyond noise.
+        trees: whose scores are added to the logit's, where that is better beyond noise.
         comparison: the figures of all on questions none was fitted on; None where there were none.
         adds: by component, what the logit's figure on those questions loses without its features.
     """
@@ -82,19 +88,16 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     scores = {"logit": _linear(parts[2], logit)}
     grown: TreesFit | None = None
     if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        grown = fit_trees(shortened(parts[0], TREES_CANDIDATES_MAX), parts[1], TreesConfiguration())
-        scores["trees"] = np.empty(len(parts[2].features))
-        score_trees(parts[2].features, scores["trees"], grown.trees)
-    comparison = compare(parts[2], scores, ComparisonConfiguration()) if parts[2].queries else None
+        grown = fit_trees(shortened(parts[0], TREES_CANDIDATES_MAX), parts[1], TREES, logit)
+        score_trees(parts[2].features, correction := np.empty(len(parts[2].features)), grown.trees)
+        scores["trees"] = scores["logit"] + correction
+    comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
     chosen = comparison.chosen if model == "auto" and comparison else model
     adds = what_components_add(parts[2], logit) if parts[2].queries else {}
-    weights = fit_logit(choices, LogitConfiguration(), prior(), threads).weights
-    trees = None
     if chosen == "trees" and grown is not None:
-        trees = fit_trees(
-            shortened(_part(choices, 0, stop), TREES_CANDIDATES_MAX), parts[2], TreesConfiguration()
-        ).trees
-    return Learned(blend, weights, trees, comparison, adds)
+        return Learned(blend, logit, grown.trees, comparison, adds)
+    weights = fit_logit(choices, LogitConfiguration(), prior(), threads).weights
+    return Learned(blend, weights, None, comparison, adds)
 
 
 def _alone(component: int) -> Learned:

@@ -86,10 +86,10 @@ class Rankers:
         count = gather_one(product, time_s, now_s, bought, excluded, ranker.stores, ranker.scratch, room)
         describe_factors(product, self._factors, room.row[:count], room.features)
         features, value = room.features[:count], np.empty(count)
-        if ranker.trees is None:
-            score_linear(features, ranker.weights, value)
-        else:
-            score_trees(features, value, ranker.trees)
+        score_linear(features, ranker.weights, value)
+        if ranker.trees is not None:
+            score_trees(features, correction := np.empty(count), ranker.trees)
+            value += correction
         order = np.lexsort((room.row[:count], -value))[:limit]
         return Ranked(room.row[order], value[order], room.because[order])
 

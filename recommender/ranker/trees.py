@@ -1,4 +1,4 @@
-"""LambdaMART: boosted trees that learn which of a request's candidates to put above which.
+"""LambdaMART: boosted trees that learn which of a request's candidates to put above which, by correcting a logit.
 
 Source: Burges (2010), From RankNet to LambdaRank to LambdaMART; Ke et al. (2017), LightGBM.
 """
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ingest.vocabulary.ranking import FloatVector
+from recommender.kernels.choice import score_linear
 from recommender.kernels.trees import Trees
 from recommender.ranker.choices import Choices, check, only, telling
 from recommender.ranker.configuration import TreesConfiguration
@@ -35,11 +37,14 @@ class TreesFit(NamedTuple):
     ndcg: float
 
 
-def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguration) -> TreesFit:
+def fit_trees(
+    choices: Choices, until: Choices, configuration: TreesConfiguration, weights: FloatVector | None = None
+) -> TreesFit:
     """Grow trees on choices until a second slice of them is ordered no better.
 
     Args:
         until: choices that come after the others; without one that says something all `trees_max` are kept.
+        weights: (features,) of a logit whose scores the trees correct: theirs are added to its. None for 0 throughout.
 
     Guarantees: the same arrays on a second run, for one build of LightGBM. One thread only: with two, LightGBM's leaf
     values differ in their last bits, `deterministic` or not. Choices that say nothing give no trees, which score all 0.
@@ -57,11 +62,11 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
     learning, stopping = only(choices, telling(choices)), only(until, telling(until))
     if not learning.queries:
         return TreesFit(flatten(_NO_TREES), 0, 0, 0.0)
-    train = _dataset(learning)
+    train = _dataset(learning, weights)
     callbacks: list[Callable[..., Any]] = []
     slices = []
     if stopping.queries:
-        slices.append(_dataset(stopping, train))
+        slices.append(_dataset(stopping, weights, train))
         callbacks.append(lightgbm.early_stopping(configuration.patience, verbose=False))
     booster = lightgbm.train(_parameters(configuration), train, configuration.trees_max, slices, callbacks=callbacks)
     grown = booster.best_iteration if stopping.queries else booster.num_trees()
@@ -69,15 +74,20 @@ def fit_trees(choices: Choices, until: Choices, configuration: TreesConfiguratio
     return TreesFit(flatten(booster.model_to_string(num_iteration=grown)), learning.queries, grown, float(ndcg))
 
 
-def _dataset(choices: Choices, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+def _dataset(
+    choices: Choices, weights: FloatVector | None, reference: lightgbm.Dataset | None = None
+) -> lightgbm.Dataset:
     import lightgbm
 
-    sizes = np.diff(choices.start)
+    sizes, score = np.diff(choices.start), None
+    if weights is not None:
+        score_linear(choices.features, weights, score := np.empty(len(choices.features)))
     return lightgbm.Dataset(
         choices.features,
         choices.label,
         group=sizes,
         weight=None if choices.weight is None else np.repeat(choices.weight, sizes),
+        init_score=score,
         reference=reference,
         params={"verbosity": -1},
         feature_name=[f"f{feature}" for feature in range(choices.features.shape[1])],
