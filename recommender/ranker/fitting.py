@@ -20,15 +20,14 @@ from recommender.ranker.choices import Choices
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.logit import fit_logit
-from recommender.ranker.trees import TreesFit, fit_trees
+from recommender.ranker.trees import fit_trees
 
-QUESTIONS_MAX = 10_000
+QUESTIONS_MAX = 8_000
 BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
-TREES_CANDIDATES_MAX = 100  # of a question that trees grow on: what is taken is rarely further down
-TREES = TreesConfiguration(
-    trees_max=600, leaves=31, learning_rate=0.03, rows_in_leaf_min=200, feature_share=0.5, patience=50
-)
+TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
+CORRECTED = "corrected logit"
+TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
 JUDGING = ComparisonConfiguration(
     confidence=0.8
 )  # taking trees that are as good costs little, missing better ones much
@@ -38,19 +37,33 @@ _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the ca
 Shared = dict[str, NDArray[np.generic]]
 
 
+class Rival(NamedTuple):
+    """A way to order candidates: `weights` (features,) of a sum, 0 where trees rank alone; `trees` added to it."""
+
+    weights: FloatVector
+    trees: Trees | None = None
+
+    def scores(self, features: NDArray[np.float32]) -> FloatVector:
+        """(rows,) float64 of (rows, features)."""
+        score_linear(features, self.weights, value := np.empty(len(features)))
+        if self.trees is not None:
+            score_trees(features, correction := np.empty(len(features)), self.trees)
+            value += correction
+        return value
+
+
 class Learned(NamedTuple):
     """A ranker.
 
     Attributes:
-        blend: (components + 1,) what makes a candidate; weights: (features,) of the logit.
-        trees: whose scores are added to the logit's, where that is better beyond noise.
+        blend: (components + 1,) what makes a candidate.
+        rival: what orders the candidates.
         comparison: the figures of all on questions none was fitted on; None where there were none.
         adds: by component, what the logit's figure on those questions loses without its features.
     """
 
     blend: tuple[float, ...]
-    weights: FloatVector
-    trees: Trees | None
+    rival: Rival
     comparison: Comparison | None
     adds: dict[str, float]
 
@@ -84,26 +97,44 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     choices = choices_of(gathered, questions.sampled(QUESTIONS_MAX, 0))
     fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
     parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
-    logit = fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights
-    scores = {"logit": _linear(parts[2], logit)}
-    grown: TreesFit | None = None
+    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
     if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        grown = fit_trees(shortened(parts[0], TREES_CANDIDATES_MAX), parts[1], TREES, logit)
-        score_trees(parts[2].features, correction := np.empty(len(parts[2].features)), grown.trees)
-        scores["trees"] = scores["logit"] + correction
+        rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
+    scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
-    chosen = comparison.chosen if model == "auto" and comparison else model
-    adds = what_components_add(parts[2], logit) if parts[2].queries else {}
-    if chosen == "trees" and grown is not None:
-        return Learned(blend, logit, grown.trees, comparison, adds)
-    weights = fit_logit(choices, LogitConfiguration(), prior(), threads).weights
-    return Learned(blend, weights, None, comparison, adds)
+    adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
+    chosen = _chosen(model, comparison)
+    if chosen == "logit":
+        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+    else:
+        most = _part(choices, 0, stop)
+        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
+        rival = _grown(chosen, most, parts[2], logit)
+    return Learned(blend, rival, comparison, adds)
+
+
+def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
+    """Trees by themselves, or those that correct a logit."""
+    weights = logit.weights if name == CORRECTED else np.zeros_like(logit.weights)
+    return Rival(
+        weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, TreesConfiguration(), weights).trees
+    )
+
+
+def _chosen(model: str, comparison: Comparison | None) -> str:
+    """The name of the rival that ranks: what is better beyond noise, or the better trees where trees are asked for."""
+    if comparison is None or model == "logit":
+        return "logit"
+    if model == "auto":
+        return comparison.chosen
+    figures = {figure.name: figure.mean for figure in comparison.figures if figure.name in TREES}
+    return max(figures, key=lambda name: figures[name], default="logit")
 
 
 def _alone(component: int) -> Learned:
     """One component by itself."""
     blend = tuple(float(at == component) for at in range(COMPONENTS + 1))
-    return Learned(blend, prior(), None, None, {})
+    return Learned(blend, Rival(prior()), None, {})
 
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
@@ -143,7 +174,7 @@ def _part(choices: Choices, begin: int, end: int) -> Choices:
 
 def what_components_add(choices: Choices, weights: FloatVector) -> dict[str, float]:
     """By component what the mean reciprocal rank loses when its features are those of a component that is silent."""
-    configuration, scores = ComparisonConfiguration(), _linear(choices, weights)
+    configuration, scores = ComparisonConfiguration(), Rival(weights).scores(choices.features)
     whole = query_values(choices, scores, configuration).mean()
     adds: dict[str, float] = {}
     for component, name in enumerate(COMPONENT_NAMES):
@@ -163,9 +194,3 @@ def shortened(choices: Choices, candidates_max: int) -> Choices:
     kept = place < candidates_max
     before = np.concatenate(([0], np.cumsum(kept)))
     return Choices(choices.features[kept], before[choices.start], choices.label[kept], choices.weight)
-
-
-def _linear(choices: Choices, weights: FloatVector) -> FloatVector:
-    out = np.empty(len(choices.features))
-    score_linear(choices.features, weights, out)
-    return out

@@ -14,10 +14,9 @@ from recommender.candidates.gathering import describe_factors
 from recommender.candidates.plan import LEARNED, Plan
 from recommender.candidates.stores import FEATURES, factors_of, new_scratch, stores_of
 from recommender.kernels.arrays import hold
-from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import Found, gather_one
-from recommender.kernels.trees import Trees, score_trees
-from recommender.ranker.fitting import Learned, prior
+from recommender.kernels.trees import Trees
+from recommender.ranker.fitting import Learned, Rival, prior
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -35,9 +34,9 @@ def arrays_of(shared: Arrays, plan: Plan, learned: Mapping[Purpose, Learned]) ->
     arrays = dict(shared)
     arrays["plan"] = np.frombuffer(msgspec.msgpack.encode(plan), np.uint8)
     for purpose, ranker in learned.items():
-        arrays[f"{purpose}.weights"] = ranker.weights
-        if ranker.trees is not None:
-            arrays |= {f"{purpose}.trees.{name}": part for name, part in ranker.trees._asdict().items()}
+        arrays[f"{purpose}.weights"] = ranker.rival.weights
+        if ranker.rival.trees is not None:
+            arrays |= {f"{purpose}.trees.{name}": part for name, part in ranker.rival.trees._asdict().items()}
     return arrays
 
 
@@ -58,8 +57,8 @@ class Rankers:
             trees = None
             if f"{purpose}.trees.tree_start" in arrays:
                 trees = Trees(*(arrays[f"{purpose}.trees.{name}"] for name in Trees._fields))
-            weights = arrays.get(f"{purpose}.weights", prior())
-            self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, trees)
+            rival = Rival(arrays.get(f"{purpose}.weights", prior()), trees)
+            self._rankers[purpose] = _Ranker(hold(stores), scratch, rival)
         self._room = Found(
             np.zeros(self._plan.candidates, np.int32),
             np.zeros(self._plan.candidates, np.float32),
@@ -85,11 +84,7 @@ class Rankers:
         now_s = int(time_s[-1]) if len(time_s) else 0
         count = gather_one(product, time_s, now_s, bought, excluded, ranker.stores, ranker.scratch, room)
         describe_factors(product, self._factors, room.row[:count], room.features)
-        features, value = room.features[:count], np.empty(count)
-        score_linear(features, ranker.weights, value)
-        if ranker.trees is not None:
-            score_trees(features, correction := np.empty(count), ranker.trees)
-            value += correction
+        value = ranker.rival.scores(room.features[:count])
         order = np.lexsort((room.row[:count], -value))[:limit]
         return Ranked(room.row[order], value[order], room.because[order])
 
@@ -99,5 +94,4 @@ class _Ranker(NamedTuple):
 
     stores: Any
     scratch: Any
-    weights: FloatVector
-    trees: Trees | None
+    rival: Rival
