@@ -126,7 +126,7 @@ def _fit(
 
     if configuration.ranker:
         with watch.step("ranking", 0.4):
-            rankers = fit_rankers(learned, similar_of, configuration, validation)
+            rankers = fit_rankers(learned, similar_of, configuration, validation, watch.within("ranking", 0.4, 0.85))
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
         with watch.step("relating", 0.85):
             by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}
@@ -175,6 +175,10 @@ class _Watch:
         self._progress(name, share)
         self._name = name
         return self
+
+    def within(self, name: str, begin: float, end: float) -> Progress:
+        """Tells the steps of a part, and its share as one of the whole."""
+        return lambda step, share: self._progress(f"{name}: {step}", begin + (end - begin) * share)
 
     def __enter__(self) -> None:
         self._began = time.perf_counter()
