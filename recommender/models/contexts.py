@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.decay import ONE, SIZE_MAX, size_damping
-from recommender.histories import begins_of, grouped, newest_of_each, since_first
+from recommender.histories import Kinds, Times, begins_of, grouped, newest_of_each, since_first
 from recommender.interactions import ORDER, Interactions
 from recommender.kernels.ordering import count_keys
 
 VISIT_PRODUCTS_MAX = 50  # the newest of a visit; crawlers look at everything
 PERSON_PRODUCTS_MAX = 100  # the newest of a person, for the same reason
+ENTRIES_MAX = 20_000_000  # the newest interactions that groups are made of: a product of a large shop has thousands
 _PERSON_SHARE = 8  # a shared person weighs an eighth of a shared visit
 _SHRINK = 3.0
 _ONE_CUBE_ROOT = 256.0  # three norms divide a fixed-point weight
@@ -59,30 +60,42 @@ class Contexts(msgspec.Struct, frozen=True):
 def contexts_of(interactions: Interactions, gap_s: int) -> Contexts:
     """Visits (interactions of one person without orders, no pause longer than `gap_s`) and people.
 
-    Cost: a few passes; memory: 20 bytes an interaction, and as many more for a moment.
+    Cost: a few passes over the newest `ENTRIES_MAX`; memory: 20 bytes for each, and as many more for a moment.
     """
-    visits = _visits(interactions, gap_s)
-    people = _people(interactions)
-    return _grouped(visits, people, len(interactions.products))
+    newest = _Columns(
+        interactions.person[interactions.subject[-ENTRIES_MAX:]],
+        since_first(interactions.time_s[-ENTRIES_MAX:]),
+        interactions.product[-ENTRIES_MAX:],
+        interactions.kind[-ENTRIES_MAX:],
+    )
+    products = len(interactions.products)
+    return _grouped(_visits(newest, gap_s, products), _people(newest, products), products)
 
 
-def _visits(interactions: Interactions, gap_s: int) -> Groups:
-    person, entry = _by_person(interactions)
-    entry = entry[interactions.kind[entry] != ORDER]
-    begin = begins_of(person, since_first(interactions.time_s), entry, gap_s)
-    return _newest(begin, interactions.product[entry], len(interactions.products), VISIT_PRODUCTS_MAX)
+class _Columns(NamedTuple):
+    """Interactions in order of time."""
+
+    person: IntVector
+    time_s: Times
+    product: IntVector
+    kind: Kinds
+
+    def by_person(self) -> IntVector:
+        """Their places in order of person and time."""
+        return grouped(self.person, 1 + int(self.person.max(initial=-1))).entry
 
 
-def _people(interactions: Interactions) -> Groups:
-    person, entry = _by_person(interactions)
-    begin = begins_of(person, interactions.time_s, entry, None)
-    return _newest(begin, interactions.product[entry], len(interactions.products), PERSON_PRODUCTS_MAX)
+def _visits(told: _Columns, gap_s: int, products: int) -> Groups:
+    entry = told.by_person()
+    entry = entry[told.kind[entry] != ORDER]
+    begin = begins_of(told.person, told.time_s, entry, gap_s)
+    return _newest(begin, told.product[entry], products, VISIT_PRODUCTS_MAX)
 
 
-def _by_person(interactions: Interactions) -> tuple[IntVector, IntVector]:
-    """The person of each interaction, and their places in order of person and time."""
-    person = interactions.person[interactions.subject]
-    return person, grouped(person, 1 + int(person.max(initial=-1))).entry
+def _people(told: _Columns, products: int) -> Groups:
+    entry = told.by_person()
+    begin = begins_of(told.person, told.time_s, entry, None)
+    return _newest(begin, told.product[entry], products, PERSON_PRODUCTS_MAX)
 
 
 def _newest(begin: CountVector, product: IntVector, products: int, limit: int) -> Groups:
