@@ -71,7 +71,8 @@ def since_first(time_s: CountVector) -> Times:
     if not len(time_s):
         return np.zeros(0, np.int32)
     span = int(time_s[-1]) - int(time_s[0])
-    since = np.empty(len(time_s), np.int32 if span <= np.iinfo(np.int32).max else np.int64)
+    is_short = span <= np.iinfo(np.int32).max
+    since: Times = np.empty(len(time_s), np.int32) if is_short else np.empty(len(time_s), np.int64)
     np.subtract(time_s, time_s[0], out=since, casting="unsafe")
     return since
 
@@ -113,10 +114,10 @@ def in_order_of_time(
     order = np.argsort(time_s[entry[ends - 1]] if len(begin) else begin, kind="stable")
     first, size = first[order], (ends - first)[order]
     start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
-    result = Histories(start, *(np.empty(start[-1], source.dtype) for source in (product, time_s, kind)), rows)
-    for source, out in ((product, result.product), (time_s, result.time_s), (kind, result.kind)):
-        copy_parts(first, start, entry, source, out)
-    return result
+    parts = [np.empty(int(start[-1]), source.dtype) for source in (product, time_s, kind)]
+    for source, part in zip((product, time_s, kind), parts, strict=True):
+        copy_parts(first, start, entry, source, part)
+    return Histories(start, parts[0], parts[1], parts[2], rows)
 
 
 def grouped(key: IntVector, keys: int) -> Postings:
