@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything, some twenty minutes; `--quick` in less than three, with shorter runs."""
+"""`python -m tests.bench`: everything, an hour or more, most of it the training at size; `--quick` in a few minutes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ LONGER, LENGTH_MAX, STEP_S = 0.65, 60, 60  # chance of one view more in a visit;
 BUYS, BOUGHT_MAX, CARTS, WISHES = 0.1, 3, 0.12, 0.02
 FAVOURITE, ASTRAY = 0.5, 0.15  # visits to a person's own department; views of another one than the visit's
 THREADS, TIMEOUT_S = 2, 7_200
-QUICK, FULL = (100_000,), (10_000_000, 100_000_000)
+QUICK, FULL = (100_000,), (10_000_000, 100_000_000)  # events; the largest wants a machine of 16 GB
 
 Ints = NDArray[np.int64]
 
