@@ -63,7 +63,7 @@ def train(
         interactions = interactions_of(events)
     arrays = _fit(interactions, configuration, watch)
     check(arrays)
-    with watch.step("writing", 0.9):
+    with watch.step("writing", 0.95):
         snapshot_id = store.write(arrays)
     progress("done", 1.0)
     return Trained(
@@ -112,36 +112,35 @@ def _fit(
     validation: Validation | None = None,
 ) -> Arrays:
     arrays: Arrays = {}
-    learned = learnable(interactions)
-    for name, share, fit in _steps(interactions, learned, configuration):
+    learned, threads = learnable(interactions), configuration.threads
+    for name, share, fit in _counts(interactions, configuration):
         with watch.step(name, share):
             arrays |= {f"{name}.{part}": array for part, array in fit().items()}
+    with watch.step("similar", 0.1):
+        told = similar.described(interactions.catalogue, configuration.similar, threads)
+        listed = similar.substitutes(told, learned, configuration.similar, threads)
+        arrays |= {f"similar.{part}": array for part, array in similar.arrays_of(told, listed).items()}
 
     def similar_of(some: Interactions) -> Neighbours:
-        fitted = arrays
-        if some is not learned:
-            parts = similar.fit(some, configuration.similar, configuration.threads)
-            fitted = {f"similar.{part}": array for part, array in parts.items()}
-        return Neighbours(*(fitted[f"similar.similar_{part}"] for part in Neighbours._fields))
+        return listed if some is learned else similar.substitutes(told, some, configuration.similar, threads)
 
     if configuration.ranker:
-        with watch.step("ranking", 0.4):
-            rankers = fit_rankers(learned, similar_of, configuration, validation)
+        with watch.step("ranking", 0.25):
+            rankers = fit_rankers(learned, similar_of, configuration, validation, watch.within("ranking", 0.25, 0.9))
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
-        with watch.step("relating", 0.85):
+        with watch.step("relating", 0.9):
             by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}
             arrays |= related.fit(rankers, by_words, interactions, configuration.threads)
     return arrays | _described(interactions, configuration)
 
 
-def _steps(
-    interactions: Interactions, learned: Interactions, configuration: TrainingConfiguration
+def _counts(
+    interactions: Interactions, configuration: TrainingConfiguration
 ) -> tuple[tuple[str, float, Callable[[], Any]], ...]:
     threads = configuration.threads
     return (
-        ("popularity", 0.1, lambda: popularity.fit(interactions, configuration.popularity)),
-        ("bought_together", 0.2, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
-        ("similar", 0.3, lambda: similar.fit(learned, configuration.similar, threads)),
+        ("popularity", 0.01, lambda: popularity.fit(interactions, configuration.popularity)),
+        ("bought_together", 0.05, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
     )
 
 
@@ -175,6 +174,10 @@ class _Watch:
         self._progress(name, share)
         self._name = name
         return self
+
+    def within(self, name: str, begin: float, end: float) -> Progress:
+        """Tells the steps of a part, and its share as one of the whole."""
+        return lambda step, share: self._progress(f"{name}: {step}", begin + (end - begin) * share)
 
     def __enter__(self) -> None:
         self._began = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +22,9 @@ TRIAL_QUESTIONS_MAX = 400
 DEPTH = 20  # ranks that count
 HOPELESS = 0.4  # of the best component's figure: what is below is asked as it comes
 _DAY_S = 86_400
+
+
+Progress = Callable[[float], None]
 
 
 class Trial(NamedTuple):
@@ -81,6 +84,8 @@ class Search:
 
     Attributes:
         trials: all that were made, in their order.
+
+    `progress` is told the share that is done, in (0, 1].
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Search:
         questions: Mapping[Purpose, Questions],
         plan: Plan,
         threads: int,
+        progress: Progress = lambda share: None,
     ) -> None:
         self._material, self._latent, self._threads, self.plan = material, latent, threads, plan
         self._popularity = popularity_arrays(material.interactions)
@@ -97,6 +103,7 @@ class Search:
         self._whole: dict[tuple[str, str], Neighbours] = {}
         self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
+        self._progress, self._steps = progress, 0
 
     def run(self) -> Plan:
         """The best plan found. Cost: some 40 trials of 1,500 questions."""
@@ -104,6 +111,7 @@ class Search:
             return self.plan
         for component, alternatives in GRID:
             self._choose(component, alternatives)
+            self._step()
         for purpose in self._questions:
             self._ask(purpose)
         return self.plan
@@ -112,6 +120,11 @@ class Search:
         """The lists of all rows that the best plan has, made on the way."""
         keys = {name: _key(name, self.plan) for name in BY_ALL}
         return {name: self._whole[key] for name, key in keys.items() if key in self._whole} | {"latent": self._latent}
+
+    def _step(self) -> None:
+        """Tell how far the search is: a step is a line of the grid, or a component that is asked for a purpose."""
+        self._steps += 1
+        self._progress(self._steps / (len(GRID) + len(self._questions) * COMPONENTS))
 
     def _choose(self, component: str, alternatives: tuple[dict[str, Any], ...]) -> None:
         """Keep what judges a component best: what stands, or one of the alternatives to it."""
@@ -136,6 +149,7 @@ class Search:
         is_tuned = like not in self._questions
         asking, worth = list(self.plan.asking_for(purpose if is_tuned else like or purpose)), []
         for component in range(COMPONENTS):
+            self._step()
             name = COMPONENT_NAMES[component]
             if component < HISTORIES and not len(lists[name].row):
                 worth.append(0.0)

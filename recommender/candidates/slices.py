@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, Purpose
-from recommender.histories import HISTORY_MAX
+from recommender.histories import HISTORY_MAX, begins_of, grouped, since_first
 from recommender.interactions import ORDER, Interactions, Orders
 from recommender.questions import Asking, Questions
 
@@ -52,28 +52,24 @@ class _Entries:
     """Interactions by person and time; all vectors are in that order.
 
     Attributes:
-        at: places in the interactions; visit: number of the visit of each, in order of person and time.
+        at: places in the interactions; start: where each person's begin; first_of_person, first_of_visit: where those
+            who are there at all begin, and visits.
     """
 
     def __init__(self, interactions: Interactions, gap_s: int) -> None:
-        person = interactions.person[interactions.subject].astype(np.int64)
-        self.at = np.argsort(person, kind="stable")
-        self.person, self.time_s = person[self.at], interactions.time_s[self.at]
+        person = interactions.person[interactions.subject]
+        self.start, self.at = grouped(person, 1 + int(person.max(initial=-1)))
+        self.first_of_person = self.start[:-1][np.diff(self.start) > 0]
+        self.first_of_visit = begins_of(person, since_first(interactions.time_s), self.at, gap_s)
+        del person
+        self.time_s = interactions.time_s[self.at]
         self.product, self.kind = interactions.product[self.at], interactions.kind[self.at]
-        begins = np.diff(self.person, prepend=-1) != 0
-        self.first_of_person = np.flatnonzero(begins)
-        begins |= np.diff(self.time_s, prepend=0) > gap_s
-        self.first_of_visit = np.flatnonzero(begins)
 
     def gone(self, entries: CountVector) -> NDArray[np.bool_]:
         """A mask over the interactions."""
         mask = np.zeros(len(self.at), np.bool_)
         mask[self.at[entries]] = True
         return mask
-
-    def count(self, begin: int) -> int:
-        """How many entries the person has whose first one is told."""
-        return int(np.searchsorted(self.person, self.person[begin], side="right")) - begin
 
     def rows(self, begin: int, end: int) -> list[tuple[int, int, int]]:
         """A part of a history."""
@@ -162,10 +158,9 @@ def _next_baskets(entries: _Entries, interactions: Interactions, gone: NDArray[n
     held, first_line = np.unique(interactions.order[lines], return_index=True)
     person = interactions.person[interactions.subject[lines[first_line]]]
     moment = interactions.time_s[lines[first_line]]
-    begins = np.searchsorted(entries.person, person)
     for at in range(len(held)):
-        begin = int(begins[at])
-        end = begin + int(np.searchsorted(entries.time_s[begin:][: entries.count(begin)], moment[at]))
+        begin, past = entries.start[person[at] : person[at] + 2].tolist()
+        end = begin + int(np.searchsorted(entries.time_s[begin:past], moment[at]))
         rows = entries.rows(max(begin, end - HISTORY_MAX), end)
         if any(kind == ORDER for _, _, kind in rows):
             products = orders.products[orders.start[held[at]] : orders.start[held[at] + 1]]

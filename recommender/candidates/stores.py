@@ -39,8 +39,8 @@ def list_arrays(lists: Sequence[Neighbours]) -> Arrays:
     behind = np.cumsum([0] + [len(each.row) for each in lists])
     return {
         "list_start": np.stack([each.start + behind[at] for at, each in enumerate(lists)]),
-        "list_row": np.concatenate([each.row for each in lists]).astype(np.int32),
-        "list_score": np.concatenate([each.score for each in lists]).astype(np.float32),
+        "list_row": np.concatenate([each.row for each in lists], dtype=np.int32),
+        "list_score": np.concatenate([each.score for each in lists], dtype=np.float32),
         "list_typical": np.array([_typical(each) for each in lists], np.float32),
     }
 
@@ -52,7 +52,7 @@ def history_arrays(histories: Histories) -> Arrays:
         "history_start": histories.start,
         "history_product": histories.product,
         "posting_start": postings.start,
-        "posting_entry": postings.entry.astype(np.int32),
+        "posting_entry": postings.entry,
         "rarity": _log((len(histories) + 1) / (_holding(histories, postings) + 1)),
     }
 

@@ -136,7 +136,7 @@ def rank_similar(
     products, kept = len(lengths), out_row.shape[1]
     content, context = np.zeros(products, np.int64), np.zeros(products, np.int64)
     seen, touched = np.zeros(products, np.bool_), np.empty(products, np.int32)
-    ties = np.empty(kept, np.int32)
+    ties, most = np.empty(kept, np.int32), max(1.0, tuning[4])
     for product in range(first, last):
         touches = 0
         for at in range(word_start[product], word_start[product + 1]):
@@ -157,7 +157,7 @@ def rank_similar(
                     touched[touches] = partner
                     touches += 1
                 context[partner] += context_weight[group]
-        out, count = product - first, 0
+        out, count, worst = product - first, 0, -1.0
         for at in range(touches):
             partner = touched[at]
             cosine, together = 0.0, 0.0
@@ -167,13 +167,15 @@ def rank_similar(
                 together = context[partner] / (context_norm[product] * context_norm[product] * context_norm[partner])
             content[partner], context[partner], seen[partner] = 0, 0, False
             variant = group_of[product] >= 0 and group_of[product] == group_of[partner]
-            if partner == product or (cosine < tuning[0] and not variant):
+            hopeless = cosine < tuning[0] or most * (cosine + tuning[2] * together) < worst  # at any price
+            if partner == product or (hopeless and not variant):
                 continue
             score = cosine * price_factor(prices[product], prices[partner], tuning[1]) + tuning[2] * together
             if variant:
                 score = score + tuning[3]
             if colour_of[product] == colour_of[partner]:
                 score = score * tuning[4]
-            if score > 0.0 and (count < kept or score >= out_score[out, count - 1]):
+            if score > 0.0 and (count < kept or score > worst or (score == worst and partner < ties[kept - 1])):
                 count = insert_ranked(out_score[out], out_row[out], ties, count, kept, score, partner, partner)
+                worst = out_score[out, kept - 1] if count == kept else -1.0
         out_count[out] = count

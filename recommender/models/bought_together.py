@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import CountVector, IntVector
 from recommender.configuration import BoughtTogetherConfiguration
 from recommender.decay import ONE, SIZE_MAX, decay_tables, size_damping
+from recommender.histories import grouped
 from recommender.interactions import Hashes, Interactions, Orders
 from recommender.kernels.counting import count_pairs
 
@@ -96,9 +97,8 @@ def find_order(hashes: Hashes, order_of_hash: IntVector, wanted: bytes) -> int:
 def _postings(orders: Orders, products: int) -> tuple[CountVector, IntVector]:
     size = np.diff(orders.start)
     order_of_line = np.repeat(np.arange(len(orders), dtype=np.int32), size)
-    by_product = np.argsort(orders.products, kind="stable")
-    counts = np.bincount(orders.products, minlength=products)
-    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64), order_of_line[by_product]
+    start, line = grouped(orders.products, products)
+    return start, order_of_line[line]
 
 
 def _pairs(

@@ -6,20 +6,32 @@ there is where neither titles nor visits are known.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.decay import ONE, SIZE_MAX, size_damping
+from recommender.histories import Kinds, Times, begins_of, grouped, newest_of_each, since_first
 from recommender.interactions import ORDER, Interactions
+from recommender.kernels.ordering import count_keys
 
 VISIT_PRODUCTS_MAX = 50  # the newest of a visit; crawlers look at everything
 PERSON_PRODUCTS_MAX = 100  # the newest of a person, for the same reason
+ENTRIES_MAX = 20_000_000  # the newest interactions that groups are made of: a product of a large shop has thousands
 _PERSON_SHARE = 8  # a shared person weighs an eighth of a shared visit
 _SHRINK = 3.0
 _ONE_CUBE_ROOT = 256.0  # three norms divide a fixed-point weight
 assert _ONE_CUBE_ROOT**3 == ONE
+
+
+class Groups(NamedTuple):
+    """Groups of products: how large each is, and the members of all, one group behind the other."""
+
+    size: CountVector
+    member: IntVector
 
 
 class Contexts(msgspec.Struct, frozen=True):
@@ -48,51 +60,69 @@ class Contexts(msgspec.Struct, frozen=True):
 def contexts_of(interactions: Interactions, gap_s: int) -> Contexts:
     """Visits (interactions of one person without orders, no pause longer than `gap_s`) and people.
 
-    Cost: two sorts of the interactions.
+    Cost: a few passes over the newest `ENTRIES_MAX`; memory: 20 bytes for each, and as many more for a moment.
     """
+    newest = _Columns(
+        interactions.person[interactions.subject[-ENTRIES_MAX:]],
+        since_first(interactions.time_s[-ENTRIES_MAX:]),
+        interactions.product[-ENTRIES_MAX:],
+        interactions.kind[-ENTRIES_MAX:],
+    )
     products = len(interactions.products)
-    person = interactions.person[interactions.subject].astype(np.int64)
-    browsing = np.flatnonzero(interactions.kind != ORDER)
-    by_person = browsing[np.argsort(person[browsing], kind="stable")]
-    pause = np.diff(interactions.time_s[by_person]) > gap_s
-    visit = np.concatenate(([0], np.cumsum(pause | (np.diff(person[by_person]) != 0))))[: len(by_person)]
-    visits = _newest(visit, interactions.product[by_person], VISIT_PRODUCTS_MAX)
-    everything = np.argsort(person, kind="stable")
-    people = _newest(person[everything], interactions.product[everything], PERSON_PRODUCTS_MAX)
-    groups = [(group, _PERSON_SHARE) for group in visits] + [(group, 1) for group in people]
-    return _grouped([(group, share) for group, share in groups if len(group) > 1], products)
+    return _grouped(_visits(newest, gap_s, products), _people(newest, products), products)
 
 
-def _newest(group: NDArray[np.int64], product: IntVector, limit: int) -> list[IntVector]:
-    """The last `limit` different products of each group, ascending; rows of one group are adjacent, oldest first."""
-    bounds = np.flatnonzero(np.diff(group)) + 1
-    result = []
-    for part in np.split(product, bounds) if len(product) else []:
-        different, from_end = np.unique(part[::-1], return_index=True)
-        if len(different) > limit:
-            different = np.sort(different[np.argsort(from_end, kind="stable")[:limit]])
-        result.append(different)
-    return result
+class _Columns(NamedTuple):
+    """Interactions in order of time."""
+
+    person: IntVector
+    time_s: Times
+    product: IntVector
+    kind: Kinds
+
+    def by_person(self) -> IntVector:
+        """Their places in order of person and time."""
+        return grouped(self.person, 1 + int(self.person.max(initial=-1))).entry
 
 
-def _grouped(groups: list[tuple[IntVector, int]], products: int) -> Contexts:
-    if not groups:
+def _visits(told: _Columns, gap_s: int, products: int) -> Groups:
+    entry = told.by_person()
+    entry = entry[told.kind[entry] != ORDER]
+    begin = begins_of(told.person, told.time_s, entry, gap_s)
+    return _newest(begin, told.product[entry], products, VISIT_PRODUCTS_MAX)
+
+
+def _people(told: _Columns, products: int) -> Groups:
+    entry = told.by_person()
+    begin = begins_of(told.person, told.time_s, entry, None)
+    return _newest(begin, told.product[entry], products, PERSON_PRODUCTS_MAX)
+
+
+def _newest(begin: CountVector, product: IntVector, products: int, limit: int) -> Groups:
+    """The last `limit` different products of each group, ascending; groups of one are left out."""
+    start, entry = newest_of_each(np.append(begin, len(product)), product, products, limit)
+    size = np.diff(start)
+    kept = size > 1
+    return Groups(size[kept], product[entry[np.repeat(kept, size)]])
+
+
+def _grouped(visits: Groups, people: Groups, products: int) -> Contexts:
+    size = np.concatenate((visits.size, people.size))
+    member = np.concatenate((visits.member, people.member))
+    if not len(size):
         return Contexts.none(products)
-    size = np.array([len(group) for group, _ in groups])
     member_start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
-    member = np.concatenate([group for group, _ in groups]).astype(np.int32)
-    share = np.array([share for _, share in groups], dtype=np.int64)
-    weight = size_damping()[np.minimum(size, SIZE_MAX)] * share // _PERSON_SHARE
-    order = np.argsort(member, kind="stable")
-    start = np.concatenate(([0], np.cumsum(np.bincount(member, minlength=products)))).astype(np.int64)
-    total = np.zeros(products, dtype=np.int64)
-    np.add.at(total, member, np.repeat(share, size))
+    start, entry = grouped(member, products)
+    in_visits = np.zeros(products, np.int64)
+    count_keys(visits.member, in_visits)
+    total = in_visits * (_PERSON_SHARE - 1) + np.diff(start)  # a visit weighs so much, a person 1
     root = np.sqrt(np.sqrt(np.sqrt(total / _PERSON_SHARE + _SHRINK)))
+    share = np.repeat(np.array([_PERSON_SHARE, 1]), [len(visits.size), len(people.size)])
     return Contexts(
         start=start,
-        group=np.repeat(np.arange(len(groups), dtype=np.int32), size)[order],
+        group=np.repeat(np.arange(len(size), dtype=np.int32), size)[entry],
         member_start=member_start,
         member=member,
-        weight=weight,
+        weight=size_damping()[np.minimum(size, SIZE_MAX)] * share // _PERSON_SHARE,
         norm=root * root * root * _ONE_CUBE_ROOT,
     )

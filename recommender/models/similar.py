@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -50,7 +50,56 @@ class Words(msgspec.Struct, frozen=True):
     length: FloatVector
 
 
-def fit(interactions: Interactions, configuration: SimilarConfiguration, threads: int = 1) -> Arrays:
+class Described(NamedTuple):
+    """What follows from the catalogue alone: word vectors, features, other styles and what is of the same kind."""
+
+    names: list[str]
+    word_weight: CountVector
+    words: Words
+    features: tuple[FloatVector, IntVector, IntVector]
+    styles: Neighbours
+    kinds: Arrays
+
+
+def described(catalogue: Sequence[Product | None], configuration: SimilarConfiguration, threads: int = 1) -> Described:
+    """What products say about themselves.
+
+    Cost: the sum of squared lengths of the words' postings, at most `postings_max` each, twice.
+    """
+    counts = [dict(words_of(product)) for product in catalogue]
+    names, word_weight = _vocabulary(counts, configuration.postings_max)
+    words = _vectors(counts, names, word_weight)
+    colourless = [{word: share for word, share in count.items() if word not in COLOURS} for count in counts]
+    del counts
+    plain = _vectors(colourless, names, word_weight)
+    del colourless
+    prices = np.array([price_of(product) for product in catalogue], dtype=np.float64)
+    groups = _numbered([product.item_group_id if product else None for product in catalogue])
+    colours = _numbered([" ".join(sorted(colours_of(title_words(p.title)))) if p else None for p in catalogue])
+    nowhere = Contexts.none(len(catalogue))
+    features = (prices, groups, colours)
+    styles = _neighbours(plain, features, nowhere, configuration.styles_tuning, configuration.styles, threads)
+    leaves, unpriced = stand_ins.leaves_of(catalogue), np.zeros(len(catalogue))
+    by_kind = (unpriced, groups, leaves)
+    possible = _neighbours(plain, by_kind, nowhere, stand_ins.tuning_of(configuration), configuration.kept, threads)
+    kinds = stand_ins.stand_ins_of(possible, leaves, groups, configuration)
+    return Described(names, word_weight, words, features, styles, kinds)
+
+
+def substitutes(
+    told: Described, interactions: Interactions, configuration: SimilarConfiguration, threads: int = 1
+) -> Neighbours:
+    """Neighbours by words and by being looked at together, those of another kind behind.
+
+    Cost: as `described`, once, and the sum of squared sizes of visits and people, of the newest interactions.
+    """
+    contexts = contexts_of(interactions, configuration.visit_gap_min * 60)
+    tuning, kept = configuration.substitutes_tuning, configuration.kept
+    listed = _neighbours(told.words, told.features, contexts, tuning, kept, threads)
+    return stand_ins.kinds_first(listed, told.kinds["stand_ins_start"], told.kinds["stand_ins_row"])
+
+
+def arrays_of(told: Described, similar: Neighbours) -> Arrays:
     """Substitutes and other styles, and the vocabulary to find them for a product that is not in the snapshot.
 
     Returns:
@@ -58,39 +107,18 @@ def fit(interactions: Interactions, configuration: SimilarConfiguration, threads
         stand_ins_start, stand_ins_row, stand_ins_near: products of the same kind, ascending; which are nearly equal.
         word_names: MessagePack list of words; word_weight (words,); having_start, having, having_weight: postings;
         word_length, price: (products,).
-
-    Cost: the sum of squared lengths of the words' postings, at most `postings_max` each.
     """
-    catalogue = interactions.catalogue
-    counts = [dict(words_of(product)) for product in catalogue]
-    names, word_weight = _vocabulary(counts, configuration.postings_max)
-    words = _vectors(counts, names, word_weight)
-    colourless = [{word: share for word, share in count.items() if word not in COLOURS} for count in counts]
-    plain = _vectors(colourless, names, word_weight)
-    prices = np.array([price_of(product) for product in catalogue], dtype=np.float64)
-    groups = _numbered([product.item_group_id if product else None for product in catalogue])
-    colours = _numbered([" ".join(sorted(colours_of(title_words(p.title)))) if p else None for p in catalogue])
-    contexts = contexts_of(interactions, configuration.visit_gap_min * 60)
-    nowhere = Contexts.none(len(catalogue))
-    shared = (prices, groups, colours)
-    similar = _neighbours(words, shared, contexts, configuration.substitutes_tuning, configuration.kept, threads)
-    styles = _neighbours(plain, shared, nowhere, configuration.styles_tuning, configuration.styles, threads)
-    leaves, unpriced = stand_ins.leaves_of(catalogue), np.zeros(len(catalogue))
-    by_kind = (unpriced, groups, leaves)
-    possible = _neighbours(plain, by_kind, nowhere, stand_ins.tuning_of(configuration), configuration.kept, threads)
-    kinds = stand_ins.stand_ins_of(possible, leaves, groups, configuration)
-    similar = stand_ins.kinds_first(similar, kinds["stand_ins_start"], kinds["stand_ins_row"])
     return {
         **{f"similar_{name}": column for name, column in similar._asdict().items()},
-        **{f"styles_{name}": column for name, column in styles._asdict().items()},
-        **kinds,
-        "word_names": np.frombuffer(msgspec.msgpack.encode(names), dtype=np.uint8),
-        "word_weight": word_weight,
-        "having_start": words.having_start,
-        "having": words.having,
-        "having_weight": words.having_weight,
-        "word_length": words.length,
-        "price": prices,
+        **{f"styles_{name}": column for name, column in told.styles._asdict().items()},
+        **told.kinds,
+        "word_names": np.frombuffer(msgspec.msgpack.encode(told.names), dtype=np.uint8),
+        "word_weight": told.word_weight,
+        "having_start": told.words.having_start,
+        "having": told.words.having,
+        "having_weight": told.words.having_weight,
+        "word_length": told.words.length,
+        "price": told.features[0],
     }
 
 

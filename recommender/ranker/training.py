@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from recommender.ranker.rankers import arrays_of
 from recommender.validation import Validation
 
 QUESTIONS_MIN = 20  # fewer say nothing: the defaults rank
+SEARCHED_MAX = 5_000_000  # the newest entries that trials are made with: more tell the same plans apart, for longer
 
 Arrays = dict[str, NDArray[Any]]
 Progress = Callable[[str, float], None]
@@ -60,38 +61,64 @@ def fit_rankers(
     Args:
         similar_of: fits substitutes; what is held back must not be in those that the ranker learns with.
         validation: questions that come with the data. Then nothing is held back, and nothing but their purpose learned.
+        progress: told the step that begins and the share that is done, in [0, 1].
 
     Guarantees: the same arrays for any number of threads.
     Cost: some forty trials of 1,500 questions, and the candidates twice.
     """
     plan, threads = Plan(), configuration.threads
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
+    questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
+    is_whole = held.rest is interactions
+    shared, found = _found(held, similar_of, configuration, progress)
+    progress("counting", 0.7)
+    if not is_whole:
+        del held, shared  # what is counted anew needs the room
+        material = material_of(interactions, plan.visit_gap_s)
+        factors = fit_factors(material.baskets_of_people, plan.factors, threads)
+        shared = _shared(material, found.plan, similar_of(interactions), factors, threads)
+    compared: dict[str, Comparison] = {
+        name: ranker.comparison for name, ranker in found.learned.items() if ranker.comparison is not None
+    }
+    adds: dict[str, dict[str, float]] = {name: ranker.adds for name, ranker in found.learned.items() if ranker.adds}
+    card = ModelCard(questions=questions, trials=found.trials, plan=found.plan, comparisons=compared, adds=adds)
+    arrays = arrays_of(shared, found.plan, found.learned)
+    return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+class _Found(NamedTuple):
+    """What was learned from what is held back."""
+
+    plan: Plan
+    trials: tuple[Trial, ...]
+    learned: dict[Purpose, Learned]
+
+
+def _found(
+    held: Slice,
+    similar_of: Callable[[Interactions], Neighbours],
+    configuration: TrainingConfiguration,
+    progress: Progress,
+) -> tuple[Arrays, _Found]:
+    """The candidates without what is held back, and what was learned with them."""
+    plan, threads = Plan(), configuration.threads
     asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
+    progress("searching", 0.05)
     material = material_of(held.rest, plan.visit_gap_s)
-    progress("searching", 0.1)
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
-    search = Search(material, latent_lists(factors, plan, threads), asked, plan, threads)
+    latent, searched = latent_lists(factors, plan, threads), material.newest(SEARCHED_MAX)
+    search = Search(searched, latent, asked, plan, threads, lambda share: progress("searching", 0.1 + 0.3 * share))
     plan, trials = search.run(), tuple(search.trials)
-    progress("learning", 0.5)
-    shared = _shared(material, plan, similar_of(held.rest), factors, threads, search.whole_lists())
-    del search  # its lists are large
+    known = search.whole_lists() if searched is material else {"latent": latent}
+    del search, searched  # their lists are large
+    progress("gathering", 0.4)
+    shared = _shared(material, plan, similar_of(held.rest), factors, threads, known)
+    del material, known
+    progress("learning", 0.55)
     learned = _learned(shared, plan, asked, configuration)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
-    progress("counting", 0.8)
-    if held.rest is not interactions:
-        material = material_of(interactions, plan.visit_gap_s)
-        factors = fit_factors(material.baskets_of_people, plan.factors, threads)
-        shared = _shared(material, plan, similar_of(interactions), factors, threads)
-    card = ModelCard(
-        questions={purpose: len(each) for purpose, each in held.questions.items()},
-        trials=trials,
-        plan=plan,
-        comparisons={name: ranker.comparison for name, ranker in learned.items() if ranker.comparison is not None},
-        adds={name: ranker.adds for name, ranker in learned.items() if ranker.adds},
-    )
-    arrays = arrays_of(shared, plan, learned)
-    return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+    return shared, _Found(plan, trials, learned)
 
 
 def _learned(

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, ParamSpec
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ingest.vocabulary.errors import DangolError
 
 DEFAULT_FOLDER = "./dangol-data"
+SPEED_S = 600.0  # what the time left is told from: a step of a training takes minutes in a large shop
 Params = ParamSpec("Params")
 
 
@@ -44,7 +45,9 @@ class Options(NamedTuple):
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
+            speed_estimate_period=SPEED_S,
             disable=not console.is_terminal,
         )
 

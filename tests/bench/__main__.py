@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything, some twenty minutes; `--quick` in less than three, with shorter runs."""
+"""`python -m tests.bench`: everything, an hour or more, most of it the training at size; `--quick` in a few minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import distributed, neighbours, serving, shop, steps
+from tests.bench import distributed, neighbours, serving, shop, steps, training_size
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
 from tests.support.server_process import NotToBeHad
@@ -39,6 +39,7 @@ def main() -> None:
         _print(_imports(folder, plan, rows=20_000 if chosen.quick else 200_000))
         _print(_example(folder / "shop", plan))
         _print(_neighbours(plan, quick=chosen.quick))
+        _print(training_size.rows(training_size.QUICK if chosen.quick else training_size.FULL, plan.seed))
         _print(_served(folder / "shop", plan))
         try:
             _print(distributed.rows(folder, plan))

@@ -49,15 +49,20 @@ class Outcome(msgspec.Struct):
 
 
 def run(name: str, *arguments: object) -> Outcome:
-    """Do a step in a child process, with training's deterministic arithmetic."""
-    command = [sys.executable, "-m", "tests.bench.steps", name, *map(str, arguments)]
+    """Do a step in a child process."""
+    return child("tests.bench.steps", name, *arguments)
+
+
+def child(module: str, *arguments: object, timeout_s: float = 600.0) -> Outcome:
+    """Run a module that prints an `Outcome`, with training's deterministic arithmetic."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     finished = subprocess.run(
-        command, stdout=subprocess.PIPE, check=True, timeout=600, env={**os.environ, **DETERMINISTIC_ENVIRONMENT}
+        command, stdout=subprocess.PIPE, check=True, timeout=timeout_s, env={**os.environ, **DETERMINISTIC_ENVIRONMENT}
     )
     return msgspec.json.decode(finished.stdout, type=Outcome)
 
 
-class _Watch:
+class Watch:
     """Wall and processor time from here on."""
 
     def __init__(self) -> None:
@@ -87,7 +92,7 @@ def import_example(folder: Path) -> Outcome:
 
 def _imported(folder: Path, file: Path, options: ImportOptions) -> Outcome:
     with open_engine(folder, None, create=True) as engine:
-        watch = _Watch()
+        watch = Watch()
         report = import_file(file, "csv", options, engine.import_targets())
         outcome = watch.outcome(report.rows, {"accepted": sum(report.accepted.values())})
         if isinstance(engine.log, SqliteEventLog):
@@ -98,7 +103,7 @@ def _imported(folder: Path, file: Path, options: ImportOptions) -> Outcome:
 def train(folder: Path) -> Outcome:
     """A snapshot of everything, published."""
     with open_engine(folder, None) as engine:
-        watch = _Watch()
+        watch = Watch()
         trained = engine.train()
         more = {"bytes_per_product": trained.bytes / max(1, trained.products), **trained.seconds}
         return watch.outcome(trained.interactions, more)
@@ -109,7 +114,7 @@ def fold_in_memory(folder: Path) -> Outcome:
     with open_engine(folder, None) as engine:
         batches = list(engine.batches(engine.log.ends()))
         states: dict[tuple[str, str], object] = {}
-        watch = _Watch()
+        watch = Watch()
         for batch in batches:
             states.update(fold(engine.projections, batch, lambda _, __: {}, states.get).states)
         return watch.outcome(sum(map(len, batches)))
@@ -118,7 +123,7 @@ def fold_in_memory(folder: Path) -> Outcome:
 def replay(folder: Path) -> Outcome:
     """Every state anew from the log, into the file."""
     with open_engine(folder, None) as engine:
-        watch = _Watch()
+        watch = Watch()
         return watch.outcome(engine.replay(verify=False, progress=lambda _: None).facts)
 
 
@@ -130,7 +135,7 @@ def project(folder: Path) -> Outcome:
         membership_s = time.monotonic() + PROJECT_S_MAX
         while not (first := projector.step(REDIS_TIMEOUT_S)):
             assert time.monotonic() < membership_s, "the projector was given nothing to fold"
-        watch = _Watch()
+        watch = Watch()
         while any(position < end for position, end in zip(engine.store.positions(), ends, strict=True)):
             projector.step(POLL_S)
         outcome = watch.outcome(sum(ends) - before - first)
@@ -162,7 +167,7 @@ def commit_one_by_one(folder: Path) -> Outcome:
             )
             for number in range(count)
         ]
-        watch = _Watch()
+        watch = Watch()
         for each in incoming:
             engine.collector.collect([each])
         return watch.outcome(count)
@@ -171,7 +176,7 @@ def commit_one_by_one(folder: Path) -> Outcome:
 def sizes(folder: Path) -> Outcome:
     """Bytes of the stored profiles."""
     with open_engine(folder, None) as engine:
-        watch = _Watch()
+        watch = Watch()
         sizes = [len(stored) for _, stored in engine.store.scan("profile")]
         more = {
             "mean": statistics.fmean(sizes),
@@ -193,7 +198,7 @@ def redis_sizes(folder: Path) -> Outcome:
             store = RedisStateStore(client, "dangol", [profiles])
             store.begin_epoch(store.positions)
             empty = client.info("memory")["used_memory"]
-            watch = _Watch()
+            watch = Watch()
             _commit(store, profiles, states)
             outcome = watch.outcome(len(states))
             key, stored = sorted(states, key=lambda state: len(state[1]))[len(states) // 2]

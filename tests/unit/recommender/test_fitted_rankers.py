@@ -14,7 +14,7 @@ from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS
 from recommender.candidates.search import Search
 from recommender.candidates.stores import FEATURES
 from recommender.configuration import TrainingConfiguration
-from recommender.interactions import VIEW
+from recommender.interactions import VIEW, interactions_of
 from recommender.kernels.gathering import PER_COMPONENT, SILENT
 from recommender.live import LiveModels
 from recommender.ranker.choices import Choices
@@ -22,7 +22,7 @@ from recommender.ranker.fitting import what_components_add
 from recommender.ranker.training import ModelCard
 from recommender.snapshot import Snapshot, SnapshotStore
 from recommender.tail import Tail
-from recommender.training import fit_in_memory
+from recommender.training import fit, fit_in_memory
 from tests.support.histories import view
 from tests.support.shops import ids
 
@@ -84,6 +84,23 @@ def test_threads_a_second_run_and_events_told_twice_change_no_byte(snapshot: Sna
     told = visits()
     again = fit_in_memory([*told[40:], *told[:90]], TrainingConfiguration(threads=2, ranker=True))
     assert again.snapshot_id == snapshot.snapshot_id
+
+
+def test_a_search_on_the_newest_alone_leaves_the_lists_as_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shop of more entries than trials are made with, all of them are still counted."""
+    interactions, told = interactions_of(visits()), list[tuple[str, float]]()
+    usual = fit(interactions, TrainingConfiguration())
+    monkeypatch.setattr("recommender.ranker.training.SEARCHED_MAX", len(interactions.kind) // 2)
+    once, again = (fit(interactions, TrainingConfiguration(threads=count)) for count in (1, 2))
+    assert once.snapshot_id == again.snapshot_id
+    assert len(once["ranking.history_product"]) == len(usual["ranking.history_product"])
+    assert once["ranking.popular"].tobytes() == usual["ranking.popular"].tobytes()
+    fit(interactions, TrainingConfiguration(), progress=lambda step, share: told.append((step, share)))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    ranking = list(dict.fromkeys(step for step, _ in told if step.startswith("ranking: ")))
+    assert ranking == ["ranking: searching", "ranking: gathering", "ranking: learning", "ranking: counting"]
+    assert len({share for step, share in told if step == "ranking: searching"}) > 20
 
 
 def test_other_names_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import Candidates, ProductIndex, Seeds
-from recommender.configuration import TrainingConfiguration
+from recommender.configuration import PopularityConfiguration, TrainingConfiguration
 from recommender.decay import ONE, decay_between, decay_table, size_damping
+from recommender.interactions import KIND_UNITS, ORDER
 from recommender.live import LiveModels
+from recommender.models import popularity
 from recommender.tail import Tail
 from recommender.text import title_words
 from recommender.training import fit_in_memory
+from tests.support.browsing import shop_of
 from tests.support.histories import order, titled, upserted, view
 from tests.support.shops import ids, live_after, seeds, together, wanted
 
@@ -88,6 +93,20 @@ def test_a_cart_is_answered_by_its_strongest_product() -> None:
 def test_a_person_who_looks_all_day_counts_once_a_day() -> None:
     live = trained(*(view("a", n / 100, "ann") for n in range(40)), view("b", 0.1, "ann"), view("b", 0.2, "bob"))
     assert list(wanted(live)) == ["b", "a"]
+
+
+def test_popularity_is_what_a_count_of_every_fact_gives() -> None:
+    """Three times a day, with days so old that they weigh nothing; each product is done another thing with."""
+    moments = [250_000 * day + 100 * at for day in range(12) for at in range(3)]
+    shop = shop_of([(who, kind, moment, -1) for moment in moments for who in range(3) for kind in range(4)], 4)
+    shop = replace(shop, kind=shop.product.astype(np.int8))
+    weights = decay_table(1)
+    ages = [shop.reference_day - moment // DAY_S for moment in moments]
+    assert max(ages) >= len(weights)
+    told = [KIND_UNITS[kind] * 3 * sum(int(weights[age]) for age in ages if age < len(weights)) for kind in range(4)]
+    expected = [count if kind == ORDER else count // 3 for kind, count in enumerate(told)]
+    found = popularity.fit(shop, PopularityConfiguration(level_half_life_days=1, recent_half_life_days=1))
+    assert found["level"].tolist() == found["recent"].tolist() == expected
 
 
 def test_popularity_fades_and_categories_hold_their_branches() -> None:
