@@ -31,7 +31,7 @@ from personalization.situation.parts import (
     unknown,
 )
 from personalization.situation.seasons import Season, hemisphere_of, season_of
-from personalization.situation.traffic import DIRECT, NO_TOUCHES, Touches, touch_of
+from personalization.situation.traffic import DIRECT, NO_TOUCHES, Touches, tidy, touch_of
 from personalization.situation.user_agent import Agent, read_user_agent
 from personalization.situation.visitor import Acquaintance, PriceOf, visitor_of
 from personalization.situation.weather import Comfort, Reading, above_normal, comfort_of, temperature
@@ -171,7 +171,7 @@ def _sniffed(value: str | None) -> Part:  # type: ignore[type-arg]
 
 def _traffic(seen: Seen, stated: Context, *, personal: bool) -> dict[str, Part]:  # type: ignore[type-arg]
     touched = touch_of(seen.url, seen.referrer, seen.own_hosts)
-    source = best(given(stated.traffic_source, "context.traffic_source"), touched, _session_touch(seen))
+    source = best(given(tidy(stated.traffic_source), "context.traffic_source"), touched, _session_touch(seen))
     if source.value is None and (seen.url or seen.referrer):
         source = derived(DIRECT, SNIFFED, "no tag, no referrer")
     first = seen.touches.first if personal else None

@@ -67,7 +67,7 @@ def evolve_touches(touches: Touches, source: TrafficSource | None, at_ms: int) -
     A visit's touch is what it began with: another campaign in the middle of a visit changes nothing, as in GA4. What is
     told late may be the first touch, never the visit's. A visit that began with nothing is direct.
     """
-    touch = Touch(source or DIRECT, at_ms)
+    touch = Touch(tidy(source) or DIRECT, at_ms)
     first = touch if touches.first is None or at_ms < touches.first.at_ms else touches.first
     if touches.last_ms is None or at_ms - touches.last_ms > session_gap_ms:
         return Touches(first, touch, at_ms)
@@ -96,6 +96,19 @@ def touch_of(url: str | None, referrer: str | None, own_hosts: Collection[str] =
     return _referred(_host(referrer), own_hosts)
 
 
+def tidy(source: TrafficSource | None) -> TrafficSource | None:
+    """A source as far as it says anything: blanks and the word unknown say nothing, texts have a length."""
+    if source is None:
+        return None
+    tidied = TrafficSource(*(_tidy(text) for text in (source.source, source.medium, source.campaign)))
+    return tidied if tidied != TrafficSource() else None
+
+
+def _tidy(text: str | None) -> str | None:
+    cut = (text or "").strip()[:TEXT_LENGTH_MAX].strip()
+    return cut if cut and cut.casefold() != "unknown" else None
+
+
 def _referred(host: str | None, own_hosts: Collection[str]) -> Part[TrafficSource]:
     if host is None or any(_belongs(host, own) for own in (*own_hosts, *_PAYMENT_HOSTS)):
         return unknown()
@@ -118,8 +131,8 @@ def _parameters(url: str | None) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for name, value in pairs:
-        if tidy := value.strip()[:TEXT_LENGTH_MAX]:
-            found.setdefault(name.lower(), tidy)
+        if text := _tidy(value):
+            found.setdefault(name.lower(), text)
     return found
 
 
