@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.homepage.conditions import AllOf, Condition, Is, holds, in_words
-from personalization.homepage.fields import FIELDS, Facts, shown
+from personalization.homepage.fields import FIELDS, Fact, Facts, shown
 from personalization.homepage.regions import Box, Numbers, Words
 from personalization.homepage.variants import Rule, Variant, read_variants
 
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
 
 class _WordTable(NamedTuple):
     place: int
-    named: Mapping[str | None, int]
+    named: Mapping[Fact, int]
     others: int
 
 
@@ -74,7 +74,7 @@ class Homepage:
         return Choice(rule.variant, "rule", rule.words)
 
     def eligible(self, facts: Facts) -> tuple[Variant, ...]:
-        """AllOf variants that fit a situation, in the order of choice, the default last: what a policy may choose from."""
+        """All variants that fit a situation in the order of choice, the default last: what there is to choose from."""
         left, found = self._left(facts), dict[int, None]()
         while left:
             lowest = left & -left
@@ -88,7 +88,7 @@ class Homepage:
             left &= named.get(facts[place], others)
         for place, cuts, between, unknown in self._numbers:
             fact = facts[place]
-            left &= unknown if fact is None else between[bisect_right(cuts, fact)]  # type: ignore[type-var]
+            left &= unknown if fact is None else between[bisect_right(cuts, fact)]
         return left
 
 
@@ -120,7 +120,7 @@ def _parts(condition: Condition) -> list[Condition]:
 
 def _word_table(place: int, found: Sequence[Box]) -> _WordTable:
     """Boxes by the words they allow; whoever names no word of a field gets those that allow others."""
-    others, named = 0, dict[str | None, int]()
+    others, named = 0, dict[Fact, int]()
     for bit, box in enumerate(found):
         held = box.get(place)
         if held is None:

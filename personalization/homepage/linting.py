@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import combinations, groupby
+from itertools import combinations, groupby, islice
 from typing import Literal, NamedTuple
 
 from personalization.homepage.choosing import Homepage
@@ -72,7 +72,7 @@ def lint(homepage: Homepage, now: datetime | None = None) -> Report:
     hidden = {finding.variant for finding in findings}
     visible = [rule for rule in homepage.rules if rule.variant.name not in hidden]
     overlaps = _overlaps(visible)
-    findings += [found for found, _ in zip(overlaps, range(OVERLAPS_MAX), strict=False)]
+    findings += islice(overlaps, OVERLAPS_MAX)
     if next(overlaps, None) is not None:
         undecided.append(f"more than {OVERLAPS_MAX} pairs of variants overlap at one priority; the rest is not told")
     return Report(tuple(findings), tuple(undecided))
@@ -100,30 +100,32 @@ def _look_for_gap(
         for box in rule.boxes
         if any(meet(each, box) is not None for each in own)
     ]
-    covered = _covered(own, [box for _, box in taking])
-    if covered is None:
+    others = _covering(own, taking)
+    if others is None:
         undecided.append(f"whether {name!r} is ever shown would take too long to tell")
-    elif covered:
-        others = tuple(dict.fromkeys(other for other, _ in taking))
+    elif others:
         words = f"whenever it fits, a variant before it does: {', '.join(others[:NAMED_MAX])}"
         findings.append(Finding("unreachable", name, words, others))
 
 
-def _covered(own: Sequence[Box], taking: Sequence[Box]) -> bool | None:
-    """Whether boxes lie within the union of others; None if that takes more than `STEPS_MAX` steps."""
+def _covering(own: Sequence[Box], taking: Sequence[tuple[str, Box]]) -> tuple[str, ...] | None:
+    """Who takes all of some boxes, in order: nobody if some of it is left; None if that takes more than `STEPS_MAX`."""
     open_boxes = [(box, 0) for box in own]
+    used: dict[str, None] = {}
     steps = 0
     while open_boxes:
         box, place = open_boxes.pop()
-        while place < len(taking) and meet(box, taking[place]) is None:
+        while place < len(taking) and meet(box, taking[place][1]) is None:
             place, steps = place + 1, steps + 1
-        if place == len(taking):
-            return False
         steps += 1
+        if place == len(taking):
+            return ()
         if steps > STEPS_MAX:
             return None
-        open_boxes += [(piece, place + 1) for piece in minus(box, taking[place])]
-    return True
+        name, taken = taking[place]
+        used[name] = None
+        open_boxes += [(piece, place + 1) for piece in minus(box, taken)]
+    return tuple(used)
 
 
 def _overlaps(rules: Sequence[Rule]) -> Iterator[Finding]:
