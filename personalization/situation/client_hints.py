@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,8 @@ from personalization.situation.parts import HEADER_LENGTH_MAX
 
 ACCEPT_CH = "Sec-CH-UA-Form-Factors"  # the one hint that is not sent unasked and is worth asking for
 
+CACHED_MAX = 1_024  # combinations; browsers of one version send the same
+_NAMES = ("sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-ch-ua-form-factors", "sec-ch-ua")
 _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _PARAMETER = re.compile(r';\s*[a-z*][a-z0-9_.*-]*\s*=\s*("(?:[^"\\]|\\["\\])*"|[^;,"]*)')
 _FORM_FACTORS: tuple[tuple[str, Device], ...] = (  # the first that is named: a tablet may call itself mobile too
@@ -60,12 +63,16 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
 def read_hints(headers: Mapping[str, str]) -> Hints:
     """The hints among some headers, whose names are in lower case. Total: rubbish hints nothing.
 
-    Cost: about 5 µs.
+    Cost: about 10 µs, 1 µs for hints seen lately.
     """
-    mobile = _short(headers, "sec-ch-ua-mobile").strip()
-    platform = _strings(_short(headers, "sec-ch-ua-platform"))
-    factors = set(_strings(_short(headers, "sec-ch-ua-form-factors")))
-    brands = set(_strings(_short(headers, "sec-ch-ua")))
+    return read_client_hints(*(_short(headers, name) for name in _NAMES))
+
+
+@lru_cache(CACHED_MAX)
+def read_client_hints(wish: str, system: str, form_factors: str, names: str) -> Hints:
+    """The hints in four headers: `-Mobile`, `-Platform`, `-Form-Factors`, and the list of brands."""
+    mobile, platform = wish.strip(), _strings(system)
+    factors, brands = set(_strings(form_factors)), set(_strings(names))
     return Hints(
         device=next((device for name, device in _FORM_FACTORS if name in factors), None),
         mobile={"?1": True, "?0": False}.get(mobile),

@@ -8,6 +8,7 @@ or a bot that hides its name is taken for what it pretends to be. Decision 16 sa
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,7 @@ from ingest.vocabulary.context import Device
 from personalization.situation.parts import HEADER_LENGTH_MAX
 
 OPERATING_SYSTEMS = ("android", "ios", "windows", "macos", "linux", "chromeos", "other")
+CACHED_MAX = 1_024  # texts of at most 1,000 characters; a few hundred make up most visits
 BROWSERS = ("chrome", "safari", "firefox", "edge", "opera", "samsung", "other")
 
 
@@ -61,10 +63,11 @@ _BROWSERS = (
 )
 
 
+@lru_cache(CACHED_MAX)
 def read_user_agent(text: str) -> Agent:
     """What a `User-Agent` header says. Total: what is not recognised is `other`, an empty or overlong one nothing.
 
-    Cost: about 10 µs.
+    Cost: about 20 µs, next to nothing for one seen lately.
     """
     if not text.strip() or len(text) > HEADER_LENGTH_MAX:
         return Agent()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import distributed, neighbours, serving, shop, steps
+from tests.bench import distributed, homepage, neighbours, serving, shop, steps
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
 from tests.support.server_process import NotToBeHad
@@ -39,6 +39,7 @@ def main() -> None:
         _print(_imports(folder, plan, rows=20_000 if chosen.quick else 200_000))
         _print(_example(folder / "shop", plan))
         _print(_neighbours(plan, quick=chosen.quick))
+        _print(homepage.rows(plan.runs, plan.seed))
         _print(_served(folder / "shop", plan))
         try:
             _print(distributed.rows(folder, plan))

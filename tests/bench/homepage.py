@@ -11,7 +11,9 @@ from typing import Any
 from personalization.homepage.choosing import read_homepage
 from personalization.homepage.fields import FIELDS, Field, facts_from, facts_of
 from personalization.homepage.linting import lint
+from personalization.situation.client_hints import read_client_hints
 from personalization.situation.resolve import Seen, resolve
+from personalization.situation.user_agent import read_user_agent
 from tests.bench.machine import Row
 
 VARIANTS, CONDITIONS = 500, 10
@@ -43,7 +45,8 @@ def rows(runs: int, seed: int) -> list[Row]:
     asked = [facts_from({field.name: _fact(chance, field) for field in FIELDS}) for _ in range(SITUATIONS)]
     remark = f"{VARIANTS} variants, {CONDITIONS} conditions each, {len(homepage._owners):,} cases"
     return [
-        Row("a request's context, parsed", "CPU µs", _each(runs, lambda _: resolve(SEEN))),
+        Row("a request's context, parsed", "CPU µs", _each(runs, lambda _: resolve(SEEN)), "of a browser seen lately"),
+        Row("", "CPU µs", _each(runs, _as_new), "of one never seen"),
         Row("its facts", "CPU µs", _each(runs, lambda _: facts_of(situation, NOW))),
         Row(
             "the variant chosen", "CPU µs", _each(runs, lambda turn: homepage.choose(asked[turn % SITUATIONS])), remark
@@ -51,6 +54,12 @@ def rows(runs: int, seed: int) -> list[Row]:
         Row("", "CPU ms", [_once(lambda: read_homepage(configured, ())) for _ in range(runs)], "read and made ready"),
         Row("", "CPU ms", [_once(lambda: lint(homepage)) for _ in range(runs)], "linted"),
     ]
+
+
+def _as_new(_: int) -> object:
+    read_user_agent.cache_clear()
+    read_client_hints.cache_clear()
+    return resolve(SEEN)
 
 
 def _each(runs: int, step: Callable[[int], object]) -> list[float]:
@@ -87,13 +96,3 @@ def _fact(chance: random.Random, field: Field) -> Any:
 
 def _number(chance: random.Random, field: Field) -> float:
     return chance.uniform(field.low, min(field.high, field.low + 1_000))
-
-
-def _main() -> None:
-    from tests.bench.machine import table
-
-    print(table(rows(3, 7)))
-
-
-if __name__ == "__main__":
-    _main()
