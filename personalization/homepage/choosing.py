@@ -83,7 +83,7 @@ class Homepage:
     def choose(self, facts: Facts) -> Choice:
         """The variant for a situation: of those that fit the one of highest priority, of equal ones the first by name.
 
-        Cost: about 5 µs with 500 variants of 10 conditions each.
+        Cost: about 15 µs with 500 variants of 10 conditions each.
         """
         left = self._left(facts)
         if not left:

@@ -109,7 +109,8 @@ def resolve(seen: Seen) -> Situation:
     """The situation of a request. Total: what is impossible or unreadable is unknown.
 
     Global Privacy Control (`Sec-GPC: 1`) and a refusal of personalisation in the profile leave out the person: visitor,
-    cart, segment and first touch are then unknown. Cost: about 60 µs with a user agent and a tagged address.
+    cart, segment and first touch are then unknown. Cost: about 40 µs with a tagged address and a browser seen lately,
+    150 µs with a new one.
     """
     stated = seen.stated or Context()
     impersonal = _impersonal(seen)

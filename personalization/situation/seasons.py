@@ -54,14 +54,5 @@ def season_of(day: date, hemisphere: Hemisphere | None) -> Season | None:
     """The season of a day; None in the tropics and where the hemisphere is not known."""
     if hemisphere is None or hemisphere == "tropics":
         return None
-    return _season_of_month(day.month, hemisphere)
-
-
-def seasons_of_month(month: int) -> frozenset[Season]:
-    """The two seasons that a month, 1 to 12, has somewhere."""
-    return frozenset({_season_of_month(month, "north"), _season_of_month(month, "south")})
-
-
-def _season_of_month(month: int, hemisphere: Hemisphere) -> Season:
-    northern = (month // 3 + 3) % 4  # March to May is 0
+    northern = (day.month // 3 + 3) % 4  # March to May is 0
     return SEASONS[northern if hemisphere == "north" else (northern + 2) % 4]

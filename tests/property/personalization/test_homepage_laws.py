@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.vocabulary.context import Context
-from personalization.customer.profile import Profile
+from ingest.vocabulary.clock import epoch_ms
+from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
+from ingest.vocabulary.ids import ProductId
+from personalization.customer.profile import CartLine, Profile, Recent
 from personalization.homepage.choosing import read_homepage
 from personalization.homepage.conditions import NEVER, Not, boxes, holds, read_condition
 from personalization.homepage.examples import example_in
 from personalization.homepage.fields import FIELDS, PLACE_OF, Facts, facts_from, facts_of
 from personalization.homepage.linting import lint
 from personalization.homepage.regions import contains, meet, minus
+from personalization.situation.channels import channel_of
 from personalization.situation.parts import Part
 from personalization.situation.resolve import Seen, Situation, resolve
 from personalization.situation.traffic import NO_TOUCHES, evolve_touches
+from personalization.situation.weather import Reading
 from tests.support.strategies import of_struct
 
 COVERED = ("weather", "device", "city", "temperature_c", "orders", "time")  # few, so that conditions often meet
@@ -195,12 +200,99 @@ def test_the_linter_finds_every_unreachable_variant_of_independent_fields(
     assert unreachable == set(configured) - {page.choose(facts).variant.name for facts in GRID}
 
 
-@given(st.lists(conditions, min_size=1, max_size=3))
-def test_an_example_is_in_its_box(raws: list[dict[str, Any]]) -> None:
+OF_EVERY_KIND: dict[str, list[Any]] = {
+    "device": ["mobile", "unknown"],
+    "channel": ["email", "direct", "paid search", "organic video", "unknown"],
+    "first_channel": ["email", "unknown"],
+    "source": ["google", "youtube", "unknown"],
+    "medium": ["cpc", "email", "unknown"],
+    "campaign": ["spring", "unknown"],
+    "country": ["gb", "au", "sg", "unknown"],
+    "weather": ["rain", "unknown"],
+    "temperature_c": [{"below": 3}, {"from": 12, "to": 13}, "unknown"],
+    "comfort": ["freezing", "hot", "unknown"],
+    "above_normal_c": [{"above": 2}, "unknown"],
+    "season": ["winter", "summer", "unknown"],
+    "date": [{"from": "2026-12-21", "to": "2026-12-24"}, {"from": "2027-02-01"}, "unknown"],
+    "month": ["december", "july", "unknown"],
+    "weekday": ["monday", "sunday", "unknown"],
+    "time": [{"from": "22:00", "to": "06:00"}, "unknown"],
+    "visitor": ["new", "returning", "regular", "unknown"],
+    "visits": [1, {"from": 3}, "unknown"],
+    "orders": [0, {"from": 1}, "unknown"],
+    "session_depth": [0, {"from": 2, "to": 5}, "unknown"],
+    "cart_value": [{"from": 50}, {"to": 0}, "unknown"],
+    "segment": ["vip", "unknown"],
+}
+TOUCHES = {
+    channel_of(touch).lower(): touch
+    for source in ("(direct)", "google", "facebook", "youtube", "amazon", "x")
+    for medium in ("(none)", "cpc", "display", "referral", "email", "affiliate", "audio", "sms", "push", "x")
+    for touch in (TrafficSource(source, medium), TrafficSource(source, medium, "cross-network"))
+}
+entries = st.sampled_from(sorted(OF_EVERY_KIND)).flatmap(
+    lambda name: st.lists(st.sampled_from(OF_EVERY_KIND[name]), min_size=1, max_size=2).map(lambda held: {name: held})
+)
+negations = st.builds(lambda entry, negated: {"not": entry} if negated else entry, entries, st.booleans())
+
+
+def realised(facts: Facts) -> Facts:
+    """The facts of a request made so that its situation has these."""
+    told = dict(zip((field.name for field in FIELDS), facts, strict=True))
+    now = datetime.fromtimestamp(float(told["moment"] or 0), UTC)
+    at_ms = epoch_ms(now)
+    local_time = None
+    if told["date"] is not None:
+        hour, minute = divmod(int(told["time"]), 60)
+        local_time = datetime.combine(date.fromordinal(int(told["date"])), time(hour, minute), UTC)
+    profile, touches = None, NO_TOUCHES
+    if told["visits"] is not None:
+        products = [ProductId(f"p{n}") for n in range(int(told["session_depth"] or 0))]
+        profile = Profile(
+            recents={product: Recent(10, at_ms) for product in products},
+            cart={ProductId("c"): CartLine(1, at_ms)},
+            orders=int(told["orders"] or 0),
+            sessions=int(told["visits"]),
+            last_seen_ms=at_ms,
+        )
+        if told["first_channel"] is not None:
+            touches = evolve_touches(NO_TOUCHES, TOUCHES[str(told["first_channel"])], at_ms)
+    source = TrafficSource(told["source"], told["medium"], told["campaign"])
+    degrees, above = told["temperature_c"], told["above_normal_c"]
+    stated = Context(
+        device=told["device"],
+        traffic_source=source,
+        weather=Weather(told["weather"], degrees),
+        place=Place(told["country"], told["city"]),
+        local_time=local_time,
+    )
+    reading = Reading(normal_c=None if above is None else float(degrees or 0) - float(above))
+    if told["channel"] is None:
+        touches = msgspec.structs.replace(touches, session=None)
+    return facts_of(
+        resolve(
+            Seen(
+                now=now,
+                stated=stated,
+                profile=profile,
+                touches=touches,
+                reading=reading,
+                segment=told["segment"],
+                price_of=lambda _: told["cart_value"],
+            )
+        ),
+        now,
+    )
+
+
+@settings(max_examples=300)
+@given(st.lists(negations, min_size=1, max_size=4))
+def test_an_example_is_in_its_box_and_a_request_can_have_it(raws: list[dict[str, Any]]) -> None:
     for box in boxes(read_condition({"all": raws}, "when", [])) or ():
         example = example_in(box)
         if example is not None:
             assert contains(box, example)
+            assert contains(box, realised(example))
 
 
 garbled = st.text(max_size=60)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +19,11 @@ from personalization.homepage.fields import FIELDS, PLACE_OF, facts_from, facts_
 from personalization.homepage.linting import Finding, lint, lint_configuration
 from personalization.homepage.variants import STANDARD, Variant, content_in
 from personalization.page.placements import DEFAULT_PLACEMENTS
+from personalization.situation.channels import CHANNELS
 from personalization.situation.resolve import Seen, resolve
 from personalization.situation.traffic import NO_TOUCHES, evolve_touches
 
+GUIDE = Path(__file__).parents[3] / "docs/homepage.md"
 NOW = datetime(2026, 11, 23, 19, 5, 30, tzinfo=UTC)  # a Monday
 
 
@@ -352,10 +357,17 @@ def test_an_overlap_at_one_priority_is_told_with_an_example() -> None:
         ({"visitor": "new"}, {"orders": {"from": 1}}, False),
         ({"visitor": "regular"}, {"orders": 1}, False),
         ({"visitor": "returning"}, {"orders": 1}, True),
+        ({"visitor": "unknown"}, {"segment": "vip"}, False),
+        ({"session_depth": {"from": 1}}, {"visits": "unknown"}, False),
+        ({"temperature_c": "unknown"}, {"above_normal_c": {"above": 5}}, False),
+        ({"country": "AU", "month": "december"}, {"season": "winter"}, False),
+        ({"country": "AU", "month": "december"}, {"season": "summer"}, True),
+        ({"country": "SG"}, {"season": ["spring", "summer", "autumn", "winter"]}, False),
         ({"comfort": "hot"}, {"temperature_c": {"below": 28}}, False),
         ({"channel": "email"}, {"source": "google", "medium": "cpc"}, False),
         ({"channel": "email"}, {"campaign": "spring"}, True),
         ({"channel": "direct"}, {"source": "news"}, False),
+        *(({"channel": channel}, {"device": "mobile"}, True) for channel in CHANNELS),
         ({"time": {"from": "12:00"}}, {"date": "unknown"}, False),
         ({"first_channel": "email"}, {"channel": "sms"}, True),
     ],
@@ -385,3 +397,32 @@ def test_more_overlaps_than_anybody_reads_are_cut_off_and_said_so() -> None:
     assert len(report.findings) == 100
     assert all(isinstance(each, Finding) and each.kind == "overlap" for each in report.findings)
     assert "more than 100 pairs" in report.undecided[0]
+
+
+def test_the_guides_example_is_read_without_a_finding_and_its_table_has_every_field() -> None:
+    guide = GUIDE.read_text()
+    (written,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    configured = tomllib.loads(written)["homepage"]["variants"]
+    assert lint_configuration(configured, DEFAULT_PLACEMENTS, NOW) == ((), ())
+    page = homepage(configured)
+
+    def shown(**facts: object) -> str:
+        return page.choose(facts_from(facts)).variant.name
+
+    assert shown(weather="rain", temperature_c=7, moment=NOW.timestamp()) == "rainy-day"
+    assert shown(weather="rain", temperature_c=7, moment=NOW.timestamp() + 4 * 86_400) == "black-friday"
+    assert shown(visitor="regular", time="17:00", moment=NOW.timestamp()) == "evening-regulars"
+    assert shown(visitor="regular", time="16:59", moment=NOW.timestamp()) == "default"
+    for field in FIELDS[: PLACE_OF["moment"]]:
+        (line,) = [line for line in guide.splitlines() if re.match(rf"\| .*`{field.name}`.* \|", line)]
+        assert field.name in ("month", "weekday") or all(value in line for value in field.values)
+
+
+def test_dates_and_times_may_be_toml_s_own() -> None:
+    when = tomllib.loads("date = { from = 2026-12-01, to = 2026-12-24 }\ntime = { from = 17:30:00 }")
+    assert fits(when, date="2026-12-24", time="17:30")
+    assert not fits(when, date="2026-12-25", time="17:30")
+    assert (
+        homepage({"x": {"when": when}}).rules[0].words
+        == "date is from 2026-12-01 to 2026-12-24 and time is from 17:30:00"
+    )

@@ -13,7 +13,7 @@ from personalization.situation.channels import CHANNELS, channel_of, kind_of
 from personalization.situation.client_hints import Hints, read_hints
 from personalization.situation.parts import Part, within
 from personalization.situation.resolve import Seen, resolve
-from personalization.situation.seasons import hemisphere_of, season_of, seasons_of_month
+from personalization.situation.seasons import hemisphere_of, season_of
 from personalization.situation.traffic import DIRECT, NO_TOUCHES, Touch, evolve_touches, tidy, touch_of
 from personalization.situation.user_agent import Agent, read_user_agent
 from personalization.situation.visitor import visitor_of
@@ -281,7 +281,6 @@ def test_seasons_turn_with_the_hemisphere() -> None:
         None,
         None,
     )
-    assert seasons_of_month(4) == {"spring", "autumn"}
 
 
 def test_a_visitor_is_new_returning_or_regular() -> None:
