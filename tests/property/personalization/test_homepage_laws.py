@@ -18,7 +18,7 @@ from personalization.homepage.conditions import NEVER, Not, boxes, holds, read_c
 from personalization.homepage.examples import example_in
 from personalization.homepage.fields import FIELDS, PLACE_OF, Facts, facts_from, facts_of
 from personalization.homepage.linting import lint
-from personalization.homepage.regions import contains, meet, minus
+from personalization.homepage.regions import EVERYTHING, contains, meet, minus
 from personalization.situation.channels import channel_of
 from personalization.situation.parts import Part
 from personalization.situation.resolve import Seen, Situation, resolve
@@ -133,6 +133,22 @@ def test_what_is_in_a_box_is_in_the_other_or_in_the_rest_but_never_in_both(
             met = meet(a, b)
             common = met is not None and contains(met, facts)
             assert sum(pieces) + common == contains(a, facts)
+
+
+@given(st.tuples(leaves(), leaves(), leaves()), pretended)
+def test_what_is_left_of_everything_is_in_pieces_apart(parts: tuple[dict[str, Any], ...], facts: Facts) -> None:
+    for taken in boxes(read_condition({"all": list(parts)}, "when", [])) or ():
+        assert sum(contains(piece, facts) for piece in minus(EVERYTHING, taken)) == (not contains(taken, facts))
+
+
+@given(configurations, conditions)
+def test_the_boxes_that_meet_a_box_are_found_all_and_only_those(
+    configured: dict[str, Any], raw: dict[str, Any]
+) -> None:
+    page = read_homepage(readable(configured), ())
+    for own in boxes(read_condition(raw, "when", [])) or ():
+        every = [(owner, box) for owner, rule in enumerate(page.rules) for box in rule.boxes]
+        assert page.meeting([own]) == [(owner, box) for owner, box in every if meet(own, box) is not None]
 
 
 @given(configurations, pretended, st.randoms())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +381,9 @@ def test_schedules_that_do_not_meet_do_not_overlap_and_one_that_is_over_is_found
     assert found({"a": past, "b": {"from": "2026-11-23T00:00:00Z", "until": "2027-11-23T00:00:00Z"}}) == [
         ("over", "a", ())
     ]
+    ends_now = {"a": {"until": NOW.isoformat()}}
+    assert [finding.kind for finding in lint(homepage(ends_now), NOW).findings] == ["over"]
+    assert lint(homepage(ends_now), NOW - timedelta(microseconds=1)).findings == ()
     weekend = {"when": {"weekday": "sunday"}}
     monday = {"from": "2026-12-07T11:00:00Z", "until": "2026-12-07T13:00:00Z"}  # Sunday in no place on Earth
     assert found({"a": weekend, "b": monday}) == []
