@@ -46,7 +46,11 @@ class Report(NamedTuple):
 def lint_configuration(
     configured: Mapping[str, Mapping[str, object]], placements: Collection[str], now: datetime | None = None
 ) -> Report:
-    """Everything wrong with a configuration's variants: those that cannot be read, then the others among themselves."""
+    """Everything wrong with a configuration's variants: those that cannot be read, then the others among themselves.
+
+    Raises:
+        ConfigurationError: there are more variants or cases than a homepage may have.
+    """
     invalid: list[Finding] = []
     readable: dict[str, Mapping[str, object]] = {}
     for name, settings in sorted(configured.items()):

@@ -17,9 +17,9 @@ from personalization.homepage.conditions import (
     Condition,
     boxes,
     in_words,
-    read_condition,
     within_schedule,
 )
+from personalization.homepage.language import read_condition
 from personalization.homepage.regions import Box
 from personalization.page.request import limit_max
 

@@ -1,7 +1,8 @@
 """What a browser hints about itself in `Sec-CH-UA…` headers; what cannot be read is not there.
 
 Source: WICG User-Agent Client Hints; values are structured fields (RFC 9651), of which strings, booleans and lists of
-strings occur. Chromium sends them over HTTPS; Safari and Firefox send none.
+strings occur. Chromium sends them over HTTPS, the form factors only if a server asked (`Accept-CH`); Safari and
+Firefox send none.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import msgspec
 
 from ingest.vocabulary.context import Device
 from personalization.situation.parts import HEADER_LENGTH_MAX
-
-ACCEPT_CH = "Sec-CH-UA-Form-Factors"  # the one hint that is not sent unasked and is worth asking for
 
 CACHED_MAX = 1_024  # combinations; browsers of one version send the same
 _NAMES = ("sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-ch-ua-form-factors", "sec-ch-ua")

@@ -14,9 +14,10 @@ from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.ids import ProductId
 from personalization.customer.profile import CartLine, Profile, Recent
 from personalization.homepage.choosing import read_homepage
-from personalization.homepage.conditions import NEVER, Not, boxes, holds, read_condition
+from personalization.homepage.conditions import NEVER, Not, boxes, holds
 from personalization.homepage.examples import example_in
 from personalization.homepage.fields import FIELDS, PLACE_OF, Facts, facts_from, facts_of
+from personalization.homepage.language import read_condition
 from personalization.homepage.linting import lint
 from personalization.homepage.regions import EVERYTHING, contains, meet, minus
 from personalization.situation.channels import channel_of

@@ -14,8 +14,9 @@ from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.customer.profile import Profile
 from personalization.homepage.choosing import Homepage, read_homepage, why_not
-from personalization.homepage.conditions import holds, in_words, read_condition
+from personalization.homepage.conditions import holds, in_words
 from personalization.homepage.fields import FIELDS, PLACE_OF, facts_from, facts_of
+from personalization.homepage.language import read_condition
 from personalization.homepage.linting import Finding, lint, lint_configuration
 from personalization.homepage.variants import STANDARD, Variant, content_in
 from personalization.page.placements import DEFAULT_PLACEMENTS
@@ -370,6 +371,9 @@ def test_an_overlap_at_one_priority_is_told_with_an_example() -> None:
         *(({"channel": channel}, {"device": "mobile"}, True) for channel in CHANNELS),
         ({"time": {"from": "12:00"}}, {"date": "unknown"}, False),
         ({"first_channel": "email"}, {"channel": "sms"}, True),
+        ({"not": {"city": "leeds"}}, {"city": "york"}, True),
+        ({"not": {"city": "leeds"}}, {"city": "leeds"}, False),
+        ({"city": "york"}, {"not": {"city": "leeds"}}, True),
     ],
 )
 def test_an_overlap_needs_a_situation_that_can_be(one: object, other: object, overlaps: bool) -> None:
