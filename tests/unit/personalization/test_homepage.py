@@ -371,13 +371,15 @@ def test_an_overlap_at_one_priority_is_told_with_an_example() -> None:
         *(({"channel": channel}, {"device": "mobile"}, True) for channel in CHANNELS),
         ({"time": {"from": "12:00"}}, {"date": "unknown"}, False),
         ({"first_channel": "email"}, {"channel": "sms"}, True),
-        ({"not": {"city": "leeds"}}, {"city": "york"}, True),
+        ({"not": {"city": "leeds"}, "device": "tv"}, {"city": "york", "device": ["tv", "mobile"]}, True),
         ({"not": {"city": "leeds"}}, {"city": "leeds"}, False),
         ({"city": "york"}, {"not": {"city": "leeds"}}, True),
+        ({"weather": "rain"}, {"weather": ["rain", "snow"]}, True),
     ],
 )
 def test_an_overlap_needs_a_situation_that_can_be(one: object, other: object, overlaps: bool) -> None:
-    assert bool(found({"a": {"when": one}, "b": {"when": other}})) is overlaps
+    kinds = [kind for kind, _, _ in found({"a": {"when": one}, "b": {"when": other}})]
+    assert kinds == (["overlap"] if overlaps else [])
 
 
 def test_schedules_that_do_not_meet_do_not_overlap_and_one_that_is_over_is_found() -> None:
