@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import distributed, neighbours, serving, shop, steps, training_size
+from tests.bench import distributed, homepage, neighbours, serving, shop, steps, training_size
 from tests.bench.machine import Row, described, table
 from tests.bench.server import served
 from tests.support.server_process import NotToBeHad
@@ -40,6 +40,7 @@ def main() -> None:
         _print(_example(folder / "shop", plan))
         _print(_neighbours(plan, quick=chosen.quick))
         _print(training_size.rows(training_size.QUICK if chosen.quick else training_size.FULL, plan.seed))
+        _print(homepage.rows(plan.runs, plan.seed))
         _print(_served(folder / "shop", plan))
         try:
             _print(distributed.rows(folder, plan))

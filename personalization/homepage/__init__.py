@@ -1,0 +1,1 @@
+"""Which homepage fits a situation: variants with conditions, the choice between them, what a linter finds."""

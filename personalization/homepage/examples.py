@@ -1,0 +1,158 @@
+"""An example of a situation that a box allows, in which what follows from something else does follow from it.
+
+Fields are not independent: a date has one weekday, a temperature one comfort, a source and medium one channel. An
+example is searched among a few likely values; none found does not say that there is none. What is not looked at: which
+browser runs on which system and device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from itertools import product
+
+from ingest.vocabulary.clock import DAY_S
+from ingest.vocabulary.context import TrafficSource
+from personalization.homepage.fields import FIELDS, MOMENT, PLACE_OF, Fact, Facts, calendar_of
+from personalization.homepage.regions import Box, Numbers, Words, before
+from personalization.situation.channels import channel_of
+from personalization.situation.seasons import hemisphere_of, season_of
+from personalization.situation.visitor import acquaintance_of
+from personalization.situation.weather import comfort_of, temperature
+
+NAMED_MAX = 20  # words of a condition that are tried
+INTERVALS_MAX = 5
+DAYS_MAX = 400  # a year has every month with every weekday
+TRIED_DAY = date(2026, 1, 1)  # from where days are tried, if any would do
+
+_DEGREES = (15.0, 5.0, -5.0, 24.0, 30.0)
+_DIFFERENCES = (0.0, 5.0, -5.0)
+_VISITS, _ORDERS = (1.0, 2.0), (0.0, 1.0, 2.0)
+_SOURCES = ("(direct)", "google", "facebook", "youtube", "amazon", "partner")
+_MEDIA = (
+    *("(none)", "cpc", "organic", "email", "referral", "social", "video"),
+    *("display", "affiliate", "audio", "sms", "push", "other"),
+)
+_CAMPAIGNS = (None, "cross-network")
+_COUNTRIES = ("gb", "au")
+_OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "segment", "first_channel"))
+
+Chosen = dict[int, Fact]
+
+
+def example_in(box: Box) -> Facts | None:
+    """Facts in a box that go together, if some are found. Cost: some 100 µs, at most a few ms."""
+    chosen: Chosen = {}
+    for choices in (_warmth(box), _person(box), _calendar(box), _touch(box)):
+        found = next(choices, None)
+        if found is None:
+            return None
+        chosen |= found
+    for place in range(len(FIELDS)):
+        if place not in chosen:
+            chosen[place] = next(iter(_candidates(box, place)))
+    return tuple(chosen[place] for place in range(len(FIELDS)))
+
+
+def _warmth(box: Box) -> Iterator[Chosen]:
+    """Comfort follows from the temperature, and only of a known one it is known how normal it is."""
+    warmth, comfort, above = (PLACE_OF[name] for name in ("temperature_c", "comfort", "above_normal_c"))
+    for degrees in _candidates(box, warmth, _DEGREES):
+        felt = comfort_of(degrees) if not isinstance(degrees, str) else None
+        differences = [each for each in _candidates(box, above, _DIFFERENCES) if _can_differ(degrees, each)]
+        if differences and _allows(box, comfort, felt):
+            yield {warmth: degrees, comfort: felt, above: differences[0]}
+
+
+def _can_differ(degrees: Fact, difference: Fact) -> bool:
+    """Whether some normal temperature makes that difference."""
+    if difference is None:
+        return True
+    return (
+        isinstance(degrees, float) and isinstance(difference, float) and temperature(degrees - difference) is not None
+    )
+
+
+def _person(box: Box) -> Iterator[Chosen]:
+    """All counts of a visitor are known or none is; the rest of a person is known only where they are."""
+    visits, orders, visitor = (PLACE_OF[name] for name in ("visits", "orders", "visitor"))
+    for came, bought in product(_candidates(box, visits, _VISITS), _candidates(box, orders, _ORDERS)):
+        known = isinstance(came, float) and isinstance(bought, float) and came >= 1
+        kind = acquaintance_of(int(came or 0), int(bought or 0)) if known else None
+        if not known and (came is not None or bought is not None):
+            continue
+        depths = [each for each in _candidates(box, PLACE_OF["session_depth"], (0.0,)) if (each is not None) == known]
+        rest = {place: [each for each in _candidates(box, place) if known or each is None] for place in _OF_PERSON}
+        if depths and all(rest.values()) and _allows(box, visitor, kind):
+            counts: Chosen = {visits: came, orders: bought, visitor: kind, PLACE_OF["session_depth"]: depths[0]}
+            yield counts | {place: each[0] for place, each in rest.items()}
+
+
+def _touch(box: Box) -> Iterator[Chosen]:
+    places = [PLACE_OF[name] for name in ("source", "medium", "campaign")]
+    hints: tuple[Iterable[Fact], ...] = (_SOURCES, _MEDIA, _CAMPAIGNS)
+    channel = PLACE_OF["channel"]
+    for texts in product(*(_candidates(box, place, hint) for place, hint in zip(places, hints, strict=True))):
+        source, medium, campaign = (text if isinstance(text, str) else None for text in texts)
+        touch = TrafficSource(source, medium, campaign)
+        group = channel_of(touch).lower() if touch != TrafficSource() else None
+        if _allows(box, channel, group):
+            yield {**dict(zip(places, texts, strict=True)), channel: group}
+
+
+def _calendar(box: Box) -> Iterator[Chosen]:
+    """What follows from a date, and the season from date and country; without a local date nothing does."""
+    country = PLACE_OF["country"]
+    nothing: Chosen = dict.fromkeys((PLACE_OF[name] for name in ("date", "month", "weekday", "season", "time")), None)
+    countries = _candidates(box, country, _COUNTRIES)
+    if all(_allows(box, place, None) for place in nothing):
+        yield {**nothing, country: countries[0], MOMENT: _candidates(box, MOMENT, (_noon(TRIED_DAY),))[-1]}
+    times = [each for each in _candidates(box, PLACE_OF["time"], (720.0,)) if each is not None]
+    for day, code in product(_days(box) if times else (), countries):
+        moments = [each for each in _candidates(box, MOMENT, (_noon(day),)) if _near(each, day)]
+        found: Chosen = {PLACE_OF[name]: str(value) for name, value in calendar_of(day).items()}
+        found[PLACE_OF["season"]] = season_of(day, hemisphere_of(code if isinstance(code, str) else None))
+        if moments and all(_allows(box, place, fact) for place, fact in found.items()):
+            found |= {PLACE_OF["date"]: float(day.toordinal()), PLACE_OF["time"]: times[0]}
+            yield {**found, country: code, MOMENT: moments[0]}
+
+
+def _days(box: Box) -> Iterator[date]:
+    """Days that the box allows: from the beginning of each of its intervals, or of its schedule, or this year's."""
+    held, scheduled = box.get(PLACE_OF["date"]), box.get(MOMENT)
+    begins = [TRIED_DAY.toordinal()]
+    if isinstance(held, Numbers):
+        begins = [int(cut) for cut in held.cuts[::2]]
+    elif isinstance(scheduled, Numbers) and scheduled.cuts:
+        begins = [datetime.fromtimestamp(scheduled.cuts[0], UTC).date().toordinal()]
+    for begin in begins[:INTERVALS_MAX]:
+        for ordinal in range(begin, min(begin + DAYS_MAX, date.max.toordinal())):
+            if not _allows(box, PLACE_OF["date"], float(ordinal)):
+                break
+            yield date.fromordinal(ordinal)
+
+
+def _candidates(box: Box, place: int, hints: Iterable[Fact] = ()) -> list[Fact]:
+    """A few things that a field may be in a box, unknown first; never none, for no set of a box is empty."""
+    held = box.get(place)
+    tried: list[Fact] = [None, *hints]
+    if isinstance(held, Words):
+        tried += sorted(word for word in held.named if word is not None)[:NAMED_MAX]
+        tried.append(next(word for n in range(len(held.named) + 1) if (word := f"other-{n}") not in held.named))
+    elif isinstance(held, Numbers):
+        for low, beyond in zip(held.cuts[::2], held.cuts[1::2], strict=True):
+            tried += [low, before(FIELDS[place], beyond)]
+    return [each for each in tried if held is None or held.has(each)]
+
+
+def _allows(box: Box, place: int, fact: Fact) -> bool:
+    return place not in box or box[place].has(fact)
+
+
+def _noon(day: date) -> float:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+
+
+def _near(moment: Fact, day: date) -> bool:
+    """Whether it may be that day somewhere: zones lie up to 14 hours from UTC."""
+    return isinstance(moment, int | float) and abs(moment - _noon(day)) < DAY_S
