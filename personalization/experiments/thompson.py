@@ -1,0 +1,186 @@
+"""Thompson sampling by table: an arm is as probable as it is to be the best one, given what was counted.
+
+Counts are kept by arm and period in integers, so that they add up in any order: two states merge exactly. Old periods
+weigh less by a half-life and are dropped in the end, which lets the table follow a change.
+
+Source: Russo, Van Roy, Kazerouni, Osband, Wen, "A Tutorial on Thompson Sampling" (2018), sections 3 and 6.3 (change),
+where an arm is drawn by one sample of the posterior. We work out the probabilities that this would have and draw from
+them, so that they can be recorded. Value of an order: the normal model with unknown variance of Gelman et al.,
+"Bayesian Data Analysis", 3rd ed., section 3.3, on values cut off at a cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+from scipy.special import betainc, betaincinv, stdtrit
+
+from ingest.vocabulary.ranking import FloatVector
+from personalization.experiments.attribution import NOTHING, Change, Reward
+from personalization.experiments.draws import Propensities, table_of
+
+Goal = Literal["click", "cart", "order", "value"]
+
+periods_max = 120  # 30 days of six hours; with the default half-life what is dropped weighs 1/8 or less
+VALUE_STEPS = 100_000  # values are counted in this part of their cap; squares then sum within 63 bits
+QUANTILES = 512  # points of the quadrature: the error of a probability is below 1e-3
+SAMPLES = 4096  # of the order value, where there is no closed form: error some 1e-2
+prior_orders = 5.0  # an arm's order value begins at that of all arms, as if seen in as many orders
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a policy learns.
+
+    Attributes:
+        goal: what counts: a click, a cart, an order, or the order's value.
+        floor: the least probability of every eligible arm.
+        half_life_s: after this many seconds a decision counts half; 0 for never.
+        period_s: how finely time is told apart.
+        value_e4_max: the cap: the value of a decision counts up to this.
+        seed: of the sampling that the value needs.
+    """
+
+    goal: Goal = "order"
+    floor: float = 0.02
+    half_life_s: float = 10 * 86_400.0
+    period_s: int = 21_600
+    value_e4_max: int = 5_000_000
+    seed: int = 0
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Decisions of an arm in a period, how many reached each goal, and sums of value in `VALUE_STEPS` of the cap."""
+
+    decisions: int = 0
+    clicked: int = 0
+    added: int = 0
+    ordered: int = 0
+    value_steps: int = 0
+    value_steps_squared: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(one + two for one, two in zip(_numbers(self), _numbers(other), strict=True)))
+
+
+class Learned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Counts by arm and period, arms and periods in their order; the newest `periods_max` periods."""
+
+    arms: Mapping[str, Mapping[int, Counts]] = {}
+
+
+UNLEARNED = Learned()
+
+
+def evolve_learned(state: Learned, change: Change, learning: Learning) -> Learned:
+    """A decision was made, or earned more or less; it counts in the period in which it was made."""
+    steps_before, steps = (_steps(each, learning) for each in (change.before or NOTHING, change.after))
+    before, after = change.before or NOTHING, change.after
+    counts = Counts(
+        int(change.before is None),
+        after.clicked - before.clicked,
+        after.added - before.added,
+        after.ordered - before.ordered,
+        steps - steps_before,
+        steps**2 - steps_before**2,
+    )
+    period = change.decision.at_ms // (1000 * learning.period_s)
+    return merged(state, Learned({change.decision.arm: {period: counts}}))
+
+
+def merged(first: Learned, second: Learned) -> Learned:
+    """What both have counted; the order of merging does not matter."""
+    newest = max((max(periods) for each in (first, second) for periods in each.arms.values()), default=0)
+    arms = {}
+    for arm in sorted({*first.arms, *second.arms}):
+        one, two = first.arms.get(arm, {}), second.arms.get(arm, {})
+        kept = (period for period in sorted({*one, *two}) if period > newest - periods_max)
+        periods = {period: one.get(period, Counts()) + two.get(period, Counts()) for period in kept}
+        if periods:
+            arms[arm] = periods
+    return Learned(arms)
+
+
+def table(state: Learned, eligible: Sequence[str], learning: Learning) -> Propensities:
+    """The probability of each eligible arm: that of being the best, and the floor. Arms without data start alike.
+
+    The same state, arms and settings give the same table. Cost: 1 ms for five arms; with value 5 ms.
+    """
+    names = sorted(eligible)
+    sums = np.array([weighted_sums(state, name, learning) for name in names]).reshape(len(names), 6)
+    if learning.goal == "value":
+        chances = _chances_by_value(sums, learning.seed)
+    else:
+        chances = chances_by_rate(sums[:, 0], sums[:, ("click", "cart", "order").index(learning.goal) + 1])
+    return table_of(dict(zip(names, chances.tolist(), strict=True)), floor=learning.floor)
+
+
+def weighted_sums(state: Learned, arm: str, learning: Learning) -> FloatVector:
+    """The counts of an arm, each period by its age against the newest one of any arm; shape (6,)."""
+    newest = max((max(periods) for periods in state.arms.values()), default=0)
+    sums = np.zeros(6)
+    for period, counts in sorted(state.arms.get(arm, {}).items()):
+        age_s = (newest - period) * learning.period_s
+        sums += np.array(_numbers(counts)) * (2.0 ** (-age_s / learning.half_life_s) if learning.half_life_s else 1.0)
+    return sums
+
+
+def chances_by_rate(decisions: FloatVector, successes: FloatVector) -> FloatVector:
+    """How probable each arm is to have the highest rate, by quadrature over its own posterior's quantiles.
+
+    The prior is that of an arm like all others: Beta(1, 1/rate - 1) of their common rate, worth one success.
+    """
+    alpha, beta = _rate_posterior(decisions, successes)
+    u = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    chances = np.empty(len(alpha))
+    for at in range(len(alpha)):
+        rates = betaincinv(alpha[at], beta[at], u)
+        others = [betainc(alpha[each], beta[each], rates) for each in range(len(alpha)) if each != at]
+        chances[at] = np.prod(others, axis=0).mean() if others else 1.0
+    normalised: FloatVector = chances / chances.sum()
+    return normalised
+
+
+def _rate_posterior(decisions: FloatVector, successes: FloatVector) -> tuple[FloatVector, FloatVector]:
+    decisions = np.maximum(decisions, successes)  # a reward may outlive the period its decision was dropped with
+    rate = (successes.sum() + 1.0) / (decisions.sum() + 2.0)
+    return 1.0 + successes, 1.0 / rate - 1.0 + decisions - successes
+
+
+def _chances_by_value(sums: FloatVector, seed: int) -> FloatVector:
+    """How probable each arm is to earn the most a decision: its rate of orders times the mean value of one."""
+    orders, values, squares = sums[:, 3], sums[:, 4], sums[:, 5]
+    alpha, beta = _rate_posterior(sums[:, 0], orders)
+    pooled_mean = values.sum() / max(orders.sum(), 1.0)
+    pooled_variance = max(squares.sum() / max(orders.sum(), 1.0) - pooled_mean**2, 1.0)
+    generator = np.random.default_rng(seed)
+    strata = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    earned = np.empty((len(sums), SAMPLES))
+    for at in range(len(sums)):
+        rates = betaincinv(alpha[at], beta[at], generator.permutation(strata))
+        mean, deviation, freedom = _mean_posterior(orders[at], values[at], squares[at], pooled_mean, pooled_variance)
+        earned[at] = rates * np.maximum(mean + deviation * stdtrit(freedom, generator.permutation(strata)), 0.0)
+    return np.bincount(earned.argmax(axis=0), minlength=len(sums)) / SAMPLES
+
+
+def _mean_posterior(
+    n: float, total: float, squares: float, prior_mean: float, prior_variance: float
+) -> tuple[float, float, float]:
+    """Location, scale and degrees of freedom of the mean, which is t-distributed."""
+    mean = total / n if n > 0 else prior_mean
+    spread = max(squares - n * mean**2, 0.0)
+    weight = prior_orders + n
+    location = (prior_orders * prior_mean + n * mean) / weight
+    between = prior_orders * n / weight * (mean - prior_mean) ** 2
+    variance = (prior_orders * prior_variance + spread + between) / weight
+    return location, float(np.sqrt(variance / weight)), weight
+
+
+def _steps(reward: Reward, learning: Learning) -> int:
+    return round(min(max(reward.value_e4, 0), learning.value_e4_max) * VALUE_STEPS / learning.value_e4_max)
+
+
+def _numbers(counts: Counts) -> tuple[int, ...]:
+    return msgspec.structs.astuple(counts)
