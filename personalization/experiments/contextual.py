@@ -21,10 +21,11 @@ from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
 from personalization.experiments.attribution import NOTHING, Change, Reward
 from personalization.experiments.draws import Propensities, table_of
-from personalization.experiments.thompson import QUANTILES, Learning
+from personalization.experiments.thompson import QUADRATURE, Learning
 
 RIDGE = 1.0  # a feature's effect in all arms begins at none, as if seen in one decision
 SHRINKAGE = 10.0  # an arm's difference from all arms begins at none, as if seen in as many decisions
+_NORMAL_QUANTILES = ndtri(QUADRATURE[0])
 _HALVES_MAX = 1000.0  # beyond this age nothing of a sum is left
 
 
@@ -50,7 +51,7 @@ UNLEARNED = LinearLearned()
 def evolve_linear(state: LinearLearned, change: Change, learning: Learning) -> LinearLearned:
     """A decision with features was made, or earned more or less; it weighs by when it was made.
 
-    Cost: 20 µs with 8 features.
+    Cost: the square of the features, some 0.2 ms with 8.
     """
     x = np.array(change.decision.features)
     made = float(change.before is None)
@@ -105,7 +106,7 @@ class LinearPolicy:
         Raises:
             ConfigurationError: another number of features than was learned with, or one that is no number.
 
-        Cost: 100 µs with five arms.
+        Cost: some 0.2 ms with five arms.
         """
         x = np.array(features, np.float64)
         if x.shape != self._coefficients.shape[1:] or not np.isfinite(x).all():
@@ -118,11 +119,10 @@ class LinearPolicy:
 
 def chances_of_normals(means: FloatVector, deviations: FloatVector) -> FloatVector:
     """How probable each of some independent normal variables is to be the greatest; shape (n,), sums to 1."""
-    u = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    points = means[:, None] + deviations[:, None] * ndtri(u)
+    points = means[:, None] + deviations[:, None] * _NORMAL_QUANTILES
     below = ndtr((points[:, None, :] - means[None, :, None]) / deviations[None, :, None])
     np.einsum("iij->ij", below)[...] = 1.0  # nothing has to be greater than itself
-    chances = below.prod(axis=1).mean(axis=1)
+    chances = below.prod(axis=1) @ QUADRATURE[1]
     normalised: FloatVector = chances / chances.sum()
     return normalised
 

@@ -10,8 +10,9 @@ Where the log hardly tried what the target does, no formula helps: `estimate` re
 
 Source: Dudík, Langford, Li, "Doubly Robust Policy Evaluation and Learning" (ICML 2011); Swaminathan, Joachims, "The
 Self-Normalized Estimator for Counterfactual Learning" (NeurIPS 2015); Saito et al., "Open Bandit Dataset and Pipeline"
-(2021), whose formulas these are. The intervals differ: theirs resample rounds, ours are normal with the spread between
-customers, because one customer's decisions are not independent.
+(2021), whose formulas these are. The intervals differ: theirs resample rounds, ours take the spread between customers,
+because one customer's decisions are not independent, and Hall's "On the Removal of Skewness by Transformation" (JRSS B
+1992), because a few heavy decisions make the sums lopsided.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ effective_size_min = 100.0  # below, a handful of decisions carries the estimate
 untried_share_max = 0.01  # of the target's decisions that go to arms the log never drew; their rewards are unknown
 WEIGHT_ERRORS_MAX = 5.0  # standard errors that the mean weight may be away from 1
 _SUM_ERROR = 1e-6
+_SKEWNESS_MIN = 1e-6  # below, the cubic is the identity to rounding
 
 FloatMatrix = NDArray[np.float64]
 
@@ -65,6 +67,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         logged: what the policy of the log earned.
+        rewarded: decisions that earned anything; with fewer than some 30 the intervals promise more than they hold.
         effective_size: (Σw)² / Σw²: as many decisions of the target itself would say as much.
         weight_max: the largest w.
         untried_share: of the target's decisions, those that go to arms the log never drew.
@@ -75,6 +78,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
     doubly_robust: Estimate
     logged: Estimate
     decisions: int
+    rewarded: int
     effective_size: float
     weight_max: float
     untried_share: float
@@ -108,6 +112,7 @@ def estimate(log: Logged, target: FloatMatrix) -> Evaluation:
         doubly_robust=_estimate(doubly_robust_rounds(log, target, expected), customers),
         logged=_estimate(log.rewards, customers),
         decisions=len(weights),
+        rewarded=int(np.count_nonzero(log.rewards)),
         effective_size=effective_size,
         weight_max=float(weights.max()),
         untried_share=untried,
@@ -137,15 +142,28 @@ def expected_rewards(log: Logged, arms: int) -> FloatMatrix:
 
 
 def _estimate(rounds: FloatVector, customers: NDArray[np.intp]) -> Estimate:
-    """The mean, with the spread between customers; without bounds where there is only one."""
+    """The mean, with the spread between customers and its skewness; without bounds where there is only one."""
     value, n = float(rounds.mean()), len(rounds)
     deviations = np.bincount(customers, weights=rounds - value)
     count = len(deviations)
     if count < 2:
         return Estimate(value, -np.inf, np.inf)
     error = float(np.sqrt((deviations @ deviations) * count / (count - 1))) / n
-    margin = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * error
-    return Estimate(value, value - margin, value + margin)
+    quantile = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    skewness = _skewness(deviations) / np.sqrt(count)
+    return Estimate(value, *(value - error * _unskewed(each, skewness) for each in (quantile, -quantile)))
+
+
+def _skewness(deviations: FloatVector) -> float:
+    variance = float(deviations @ deviations) / len(deviations)
+    return float((deviations**3).mean()) / variance**1.5 if variance > 0 else 0.0
+
+
+def _unskewed(quantile: float, skewness: float) -> float:
+    """The quantile of a mean's t with this skewness (over the root of n), by inverting Hall's cubic."""
+    if abs(skewness) < _SKEWNESS_MIN:
+        return quantile
+    return float(3 / skewness * (np.cbrt(1 + skewness * (quantile - skewness / 6)) - 1))
 
 
 def _effective_size(weights: FloatVector) -> float:

@@ -28,16 +28,21 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
 
 class Measure(msgspec.Struct, frozen=True, gc=False):
-    """What is known of the outcome before: mean and variance a person, and its correlation with the pre-period."""
+    """What is known of the outcome before: mean and variance a person, and its correlation with the pre-period.
+
+    Attributes:
+        variance: the mean of both arms' variances; that of the pre-period where the change is small.
+    """
 
     mean: float
     variance: float
     correlation: float = 0.0
 
     @classmethod
-    def of_rate(cls, rate: float) -> Measure:
-        """An outcome of 0 or 1."""
-        return cls(rate, rate * (1 - rate))
+    def of_rate(cls, rate: float, relative_difference: float = 0.0) -> Measure:
+        """An outcome of 0 or 1, which in the other arm is 1 more often by a share of the rate."""
+        other = rate * (1 + relative_difference)
+        return cls(rate, (rate * (1 - rate) + other * (1 - other)) / 2)
 
 
 def detectable_difference(

@@ -22,7 +22,7 @@ from ingest.vocabulary.ranking import FloatVector
 ALPHA = 0.05
 people_min = 200  # in each arm before anything is said; the normal approximation has no meaning with fewer
 SPLIT_ALPHA = 0.001  # a false alarm stops an experiment that is sound
-SPLIT_CONCENTRATIONS = (10.0, 1_000.0, 100_000.0)  # gross faults are found in dozens of people, small ones in 100,000s
+SPLIT_CONCENTRATIONS = (2.0, 200.0, 20_000.0)  # gross faults are found in dozens of people, small ones in 100,000s
 
 
 class Interval(msgspec.Struct, frozen=True, gc=False):

@@ -19,6 +19,7 @@ from personalization.experiments.thompson import (
     evolve_learned,
     merged,
     periods_max,
+    prior_orders,
     table,
     weighted_sums,
 )
@@ -90,6 +91,34 @@ def test_the_chance_of_being_the_greatest_normal_is_that_of_sampling() -> None:
     drawn = np.random.default_rng(6).normal(means, deviations, (400_000, 3))
     sampled = np.bincount(drawn.argmax(axis=1), minlength=3) / len(drawn)
     assert chances_of_normals(means, deviations) == pytest.approx(sampled, abs=3e-3)
+
+
+def test_the_chance_of_earning_the_most_is_that_of_sampling_rates_and_values() -> None:
+    orders, decisions, unit = np.array([40, 52, 30]), np.array([1_000, 1_200, 900]), VALUE_STEPS / 100
+    values, squares = orders * np.array([4.0, 3.0, 5.0]), orders * np.array([20.0, 12.0, 40.0])
+    state = Learned(
+        {
+            arm: {
+                0: Counts(int(decisions[at]), 0, 0, int(orders[at]), int(values[at] * unit), int(squares[at] * unit**2))
+            }
+            for at, arm in enumerate("abc")
+        }
+    )
+    generator = np.random.default_rng(8)
+    common = (orders.sum() + 1) / (decisions.sum() + 2)
+    rates = generator.beta(1 + orders, 1 / common - 1 + decisions - orders, (400_000, 3))
+    mean = values.sum() / orders.sum()
+    variance = squares.sum() / orders.sum() - mean**2
+    weight = prior_orders + orders  # Gelman et al., section 3.3, with the arms' common mean and variance as the prior
+    spread = prior_orders * variance + squares - values**2 / orders
+    spread += prior_orders * orders / weight * (values / orders - mean) ** 2
+    means = (prior_orders * mean + values) / weight
+    drawn = rates * np.maximum(
+        means + np.sqrt(spread / weight / weight) * generator.standard_t(weight, (400_000, 3)), 0
+    )
+    sampled = np.bincount(drawn.argmax(axis=1), minlength=3) / len(drawn)
+    probabilities = table(state, ["a", "b", "c"], Learning(goal="value", floor=0.0)).probabilities
+    assert probabilities == pytest.approx(sampled, abs=5e-3)
 
 
 def test_for_value_a_dear_order_beats_a_frequent_one() -> None:

@@ -79,12 +79,29 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert max(inside.values()) / runs <= 0.975
 
 
+def test_intervals_of_lopsided_logs_hold_the_truth_more_often_than_normal_ones() -> None:
+    rates = np.random.default_rng(1).gamma(2, 0.0025, 34)
+    running = np.random.default_rng(2).dirichlet(np.full(34, 0.5)) * 0.932 + 0.002
+    truth, inside, normal, runs = float(rates.mean()), 0, 0, 300
+    for seed in range(runs):
+        generator = np.random.default_rng(seed)
+        arms = generator.choice(34, 8_000, p=running)
+        clicked = (generator.random(8_000) < rates[arms]).astype(float)
+        log = Logged(arms, clicked, running[arms], np.arange(8_000))
+        found = estimate(log, np.full((8_000, 34), 1 / 34)).ips
+        inside += found.low <= truth <= found.high
+        normal += abs(found.value - truth) <= 1.96 * np.std(clicked / running[arms] / 34) / np.sqrt(8_000)
+    print(f"{inside} of {runs} intervals hold the truth, {normal} normal ones")
+    assert normal / runs < 0.85
+    assert inside / runs > 0.88
+
+
 def test_decisions_of_one_customer_count_as_the_same_evidence_not_more() -> None:
     log, target = logged(2_000, 1)
     four = Logged(*(np.repeat(each, 4) for each in (log.arms, log.rewards, log.propensities, log.customers)))
     once, repeated = estimate(log, target), estimate(four, np.repeat(target, 4, axis=0))
     assert repeated.ips.value == pytest.approx(once.ips.value)
-    assert repeated.ips.high - repeated.ips.low == pytest.approx(once.ips.high - once.ips.low)
+    assert (repeated.ips.low, repeated.ips.high) == pytest.approx((once.ips.low, once.ips.high))
 
 
 def test_a_policy_is_estimated_from_its_own_log_as_what_it_earned() -> None:
