@@ -13,17 +13,19 @@ corrected by Bonferroni.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
 
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
+from personalization.experiments.contextual import greatest_of_normals
 from personalization.experiments.sequences import (
     ALPHA,
     UNKNOWN,
     Interval,
+    events_min,
     interval,
     people_min,
     split_is_wrong,
@@ -80,10 +82,29 @@ class Compared(msgspec.Struct, frozen=True, gc=False):
     variance_reduction: float
 
 
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How an arm stands now among all, control included, in the Bayesian reading; not corrected for peeking.
+
+    Attributes:
+        best: the probability that it is the best arm, before any opinion.
+        loss: what choosing it costs a person on average, in the unit of the outcome: the expected lead of the best arm.
+    """
+
+    arm: str
+    best: float
+    loss: float
+
+
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """What an experiment says now. Where `split_is_wrong`, nothing in `compared` may be believed."""
+    """What an experiment says now. Where `split_is_wrong`, nothing else in it may be believed.
+
+    Attributes:
+        compared: every arm but the control; decide by these.
+        standings: every arm; none before all have enough people.
+    """
 
     compared: tuple[Compared, ...]
+    standings: tuple[Standing, ...]
     split_p_value: float
     split_is_wrong: bool
 
@@ -137,7 +158,8 @@ def judge(
         )
         for arm in others
     )
-    return Verdict(compared, split_p_value(counts, weights), split_is_wrong(counts, weights))
+    standings = _standings({arm: arms.get(arm, Sums()) for arm in weights}, theta)
+    return Verdict(compared, standings, split_p_value(counts, weights), split_is_wrong(counts, weights))
 
 
 def cuped_coefficient(arms: Mapping[str, Sums]) -> float:
@@ -149,32 +171,61 @@ def cuped_coefficient(arms: Mapping[str, Sums]) -> float:
 
 
 def _compare(arm: str, treated: Sums, control: Sums, theta: float, rho: float, alpha: float) -> Compared:
-    n = treated.people + control.people
-    if min(treated.people, control.people) < people_min:
-        nan = math.nan
-        return Compared(arm, treated.people, nan, nan, UNKNOWN, UNKNOWN, 0.0)
-    x_of_both = (treated.x + control.x) / n
-    mean, variance = _adjusted(treated, theta, x_of_both)
-    control_mean, control_variance = _adjusted(control, theta, x_of_both)
-    difference = interval(mean - control_mean, math.sqrt(variance + control_variance), n, rho, alpha)
+    both = treated + control
+    if not _enough((treated, control), both):
+        return Compared(arm, treated.people, math.nan, math.nan, UNKNOWN, UNKNOWN, 0.0)
+    mean, variance = _adjusted(treated, both, theta)
+    control_mean, control_variance = _adjusted(control, both, theta)
+    difference = interval(mean - control_mean, math.sqrt(variance + control_variance), both.people, rho, alpha)
     lift = UNKNOWN
     if control_mean > RELATIVE_ERRORS_MIN * math.sqrt(control_variance):
         ratio = mean / control_mean
         error = math.sqrt(variance + ratio**2 * control_variance) / control_mean
-        lift = interval(ratio - 1, error, n, rho, alpha)
-    unadjusted = _adjusted(treated, 0.0, 0.0)[1] + _adjusted(control, 0.0, 0.0)[1]
+        lift = interval(ratio - 1, error, both.people, rho, alpha)
+    unadjusted = _adjusted(treated, both, 0.0)[1] + _adjusted(control, both, 0.0)[1]
     reduction = 1 - (variance + control_variance) / unadjusted if unadjusted else 0.0
     return Compared(arm, treated.people, mean, control_mean, difference, lift, reduction)
 
 
-def _adjusted(sums: Sums, theta: float, x_of_both: float) -> tuple[float, float]:
-    """The mean of y - theta (x - its mean in both arms), and the variance of that mean."""
-    n = sums.people
-    mean_x, mean_y = sums.x / n, sums.y / n
+def _standings(arms: Mapping[str, Sums], theta: float) -> tuple[Standing, ...]:
+    """By a flat prior and normal posteriors of the means; the expected maximum by quadrature."""
+    together = sum(arms.values(), Sums())
+    if not _enough(arms.values(), together):
+        return ()
+    means, variances = np.array([_adjusted(sums, together, theta) for sums in arms.values()]).T
+    deviations = np.maximum(np.sqrt(variances), np.finfo(np.float64).tiny)
+    best, greatest = greatest_of_normals(means, deviations)
+    return tuple(Standing(arm, float(best[at]), max(float(greatest - means[at]), 0.0)) for at, arm in enumerate(arms))
+
+
+def _enough(arms: Iterable[Sums], together: Sums) -> bool:
+    """Whether the least arm has enough people, and enough of them did something, if they do as all people do.
+
+    (Σy)² / Σy² is the number of buyers where all buy alike, and less where a few buy most.
+    """
+    least = min(sums.people for sums in arms)
+    if least < people_min or not together.y_squared:
+        return False
+    return together.y**2 / together.y_squared * least / together.people >= events_min
+
+
+def _adjusted(sums: Sums, together: Sums, theta: float) -> tuple[float, float]:
+    """The mean of y - theta (x - its mean over all arms), and the variance of that mean.
+
+    A person's variance is at least that over all arms: in a small arm where nobody has bought yet it would be 0, and
+    one would be sure of what nobody knows.
+    """
+    mean = sums.y / sums.people - theta * (sums.x / sums.people - together.x / together.people)
+    return mean, max(_variance(sums, theta), _variance(together, theta)) / sums.people
+
+
+def _variance(sums: Sums, theta: float) -> float:
+    """Of y - theta x over people."""
+    n, mean_x, mean_y = sums.people, sums.x / sums.people, sums.y / sums.people
     squares = (
         sums.y_squared
         - n * mean_y**2
         - 2 * theta * (sums.xy - n * mean_x * mean_y)
         + theta**2 * (sums.x_squared - n * mean_x**2)
     )
-    return mean_y - theta * (mean_x - x_of_both), max(squares, 0.0) / (n - 1) / n
+    return max(squares, 0.0) / (n - 1)

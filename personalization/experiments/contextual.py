@@ -119,12 +119,19 @@ class LinearPolicy:
 
 def chances_of_normals(means: FloatVector, deviations: FloatVector) -> FloatVector:
     """How probable each of some independent normal variables is to be the greatest; shape (n,), sums to 1."""
+    return greatest_of_normals(means, deviations)[0]
+
+
+def greatest_of_normals(means: FloatVector, deviations: FloatVector) -> tuple[FloatVector, float]:
+    """How probable each of some independent normal variables is to be the greatest, and the mean of the greatest."""
     points = means[:, None] + deviations[:, None] * _NORMAL_QUANTILES
     below = ndtr((points[:, None, :] - means[None, :, None]) / deviations[None, :, None])
     np.einsum("iij->ij", below)[...] = 1.0  # nothing has to be greater than itself
-    chances = below.prod(axis=1) @ QUADRATURE[1]
+    is_greatest = below.prod(axis=1)
+    chances = is_greatest @ QUADRATURE[1]
+    mean = float(((is_greatest * (points - means.max())) @ QUADRATURE[1]).sum() / chances.sum() + means.max())
     normalised: FloatVector = chances / chances.sum()
-    return normalised
+    return normalised, mean
 
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]

@@ -144,7 +144,7 @@ def expected_rewards(log: Logged, arms: int) -> FloatMatrix:
 def _estimate(rounds: FloatVector, customers: NDArray[np.intp]) -> Estimate:
     """The mean, with the spread between customers and its skewness; without bounds where there is only one."""
     value, n = float(rounds.mean()), len(rounds)
-    deviations = np.bincount(customers, weights=rounds - value)
+    deviations = np.asarray(np.bincount(customers, weights=rounds - value), np.float64)
     count = len(deviations)
     if count < 2:
         return Estimate(value, -np.inf, np.inf)

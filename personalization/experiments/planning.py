@@ -31,7 +31,7 @@ class Measure(msgspec.Struct, frozen=True, gc=False):
     """What is known of the outcome before: mean and variance a person, and its correlation with the pre-period.
 
     Attributes:
-        variance: the mean of both arms' variances; that of the pre-period where the change is small.
+        variance: a person's, as the comparison takes it, on the mean of both arms.
     """
 
     mean: float
@@ -42,7 +42,8 @@ class Measure(msgspec.Struct, frozen=True, gc=False):
     def of_rate(cls, rate: float, relative_difference: float = 0.0) -> Measure:
         """An outcome of 0 or 1, which in the other arm is 1 more often by a share of the rate."""
         other = rate * (1 + relative_difference)
-        return cls(rate, (rate * (1 - rate) + other * (1 - other)) / 2)
+        variances = rate * (1 - rate), other * (1 - other)
+        return cls(rate, (max(variances) + sum(variances) / 2) / 2)
 
 
 def detectable_difference(

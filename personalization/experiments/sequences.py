@@ -2,9 +2,10 @@
 
 Sources: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, "Time-uniform central limit theory and asymptotic confidence
 sequences" (Annals of Statistics 2024), theorem 2.2 and its choice of rho: Robbins' normal mixture with the
-estimated variance. It promises that the whole sequence covers the truth with probability 1 - alpha, asymptotically: the
-fewer people there are when one begins to look, the less that means, hence `people_min`. Lindon, Malek, "Anytime-Valid
-Inference for Multinomial Count Data" (NeurIPS 2022) for the split, where we average over three priors.
+estimated variance. It promises that the whole sequence covers the truth with probability 1 - alpha, asymptotically:
+the fewer people there are when one begins to look, the less that means, hence `people_min` and `events_min`. Lindon,
+Malek, "Anytime-Valid Inference for Multinomial Count Data" (NeurIPS 2022) for the split, where we average over three
+priors.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ingest.vocabulary.ranking import FloatVector
 
 ALPHA = 0.05
 people_min = 200  # in each arm before anything is said; the normal approximation has no meaning with fewer
+events_min = 10.0  # expected in each arm, as all people do: buyers, or orders of equal value
 SPLIT_ALPHA = 0.001  # a false alarm stops an experiment that is sound
 SPLIT_CONCENTRATIONS = (2.0, 200.0, 20_000.0)  # gross faults are found in dozens of people, small ones in 100,000s
 

@@ -13,7 +13,7 @@ from personalization.experiments import contextual, thompson
 from personalization.experiments.comparison import winsorised
 from personalization.experiments.contextual import LinearLearned, LinearPolicy
 from personalization.experiments.draws import Propensities
-from personalization.experiments.sequences import people_min, radii, tightest_at
+from personalization.experiments.sequences import events_min, people_min, radii, tightest_at
 from personalization.experiments.thompson import Counts, Learned, Learning
 
 Floats = NDArray[np.float64]
@@ -107,12 +107,25 @@ def converting(experiments: int, people: int, seed: int, rate: float = 0.03, lif
     return People(treated, outcomes, np.zeros_like(outcomes), rate * lift)
 
 
-def spending(experiments: int, people: int, seed: int, cap: float = 200.0) -> People:
+def lopsided(experiments: int, people: int, seed: int, rate: float = 0.005) -> People:
+    """People of whom hardly anybody buys, one in ten of them in the new arm."""
+    generator = np.random.default_rng(seed)
+    treated = generator.random((experiments, people)) < 0.1
+    outcomes = (generator.random(treated.shape) < rate).astype(float)
+    return People(treated, outcomes, np.zeros_like(outcomes), 0.0)
+
+
+def spending(experiments: int, people: int, seed: int, cap: float = 200.0, share: float = 0.5) -> People:
     """People of whom five in a hundred spend, a few of them very much; values are winsorised."""
     generator = np.random.default_rng(seed)
-    treated = generator.random((experiments, people)) < 0.5
+    treated = generator.random((experiments, people)) < share
     spent = np.where(generator.random(treated.shape) < 0.05, generator.lognormal(3.3, 1.0, treated.shape), 0.0)
     return People(treated, winsorised(spent, cap), np.zeros_like(spent), 0.0)
+
+
+def spending_in_a_small_arm(experiments: int, people: int, seed: int) -> People:
+    """People who spend, one in ten of them in the new arm."""
+    return spending(experiments, people, seed, share=0.1)
 
 
 def habitual(experiments: int, people: int, seed: int, difference: float = 0.0) -> People:
@@ -145,19 +158,23 @@ def look_after_everyone(people: People) -> Looks:
     for name, chosen in (("treated", people.treated), ("control", ~people.treated)):
         x, y = people.before * chosen, people.outcomes * chosen
         columns[name] = [np.cumsum(each, axis=1) for each in (chosen.astype(float), y, y * y, x, x * x, x * y)]
+    columns["together"] = [sum(both) for both in zip(columns["treated"], columns["control"], strict=True)]
     with np.errstate(all="ignore"):
         within = {name: _within(sums) for name, sums in columns.items()}
-        xx = sum(each[1] for each in within.values())
-        xy = sum(each[2] for each in within.values())
+        xx, xy = (within["treated"][at] + within["control"][at] for at in (1, 2))
         theta = np.where(xx > 0, xy / xx, 0.0)
         means, variances = {}, {}
         for name, sums in columns.items():
-            n = sums[0]
-            means[name] = sums[1] / n - theta * sums[3] / n
+            means[name] = (sums[1] - theta * sums[3]) / sums[0]
             yy, own_xx, own_xy = within[name]
-            variances[name] = (yy - 2 * theta * own_xy + theta**2 * own_xx) / (n - 1) / n
-        enough = np.minimum(columns["treated"][0], columns["control"][0]) >= people_min
-        errors = np.where(enough, np.sqrt(np.maximum(variances["treated"] + variances["control"], 0)), np.nan)
+            variances[name] = (yy - 2 * theta * own_xy + theta**2 * own_xx) / (sums[0] - 1)
+        squared = sum(
+            np.maximum(variances[name], variances["together"]) / columns[name][0] for name in ("treated", "control")
+        )
+        least = np.minimum(columns["treated"][0], columns["control"][0])
+        together = columns["together"]
+        events = together[1] ** 2 / together[2] * least / together[0]
+        errors = np.where((least >= people_min) & (events >= events_min), np.sqrt(np.maximum(squared, 0)), np.nan)
     count = np.arange(1, people.treated.shape[1] + 1, dtype=float)
     return Looks(means["treated"] - means["control"], errors, np.broadcast_to(count, people.treated.shape))
 

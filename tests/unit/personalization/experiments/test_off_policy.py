@@ -81,19 +81,19 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 def test_intervals_of_lopsided_logs_hold_the_truth_more_often_than_normal_ones() -> None:
     rates = np.random.default_rng(1).gamma(2, 0.0025, 34)
-    running = np.random.default_rng(2).dirichlet(np.full(34, 0.5)) * 0.932 + 0.002
+    running = np.random.default_rng(2).dirichlet(np.full(34, 0.5)) * 0.83 + 0.005
     truth, inside, normal, runs = float(rates.mean()), 0, 0, 300
     for seed in range(runs):
         generator = np.random.default_rng(seed)
-        arms = generator.choice(34, 8_000, p=running)
-        clicked = (generator.random(8_000) < rates[arms]).astype(float)
-        log = Logged(arms, clicked, running[arms], np.arange(8_000))
-        found = estimate(log, np.full((8_000, 34), 1 / 34)).ips
+        arms = generator.choice(34, 2_000, p=running)
+        clicked = (generator.random(2_000) < rates[arms]).astype(float)
+        log = Logged(arms, clicked, running[arms], np.arange(2_000))
+        found = estimate(log, np.full((2_000, 34), 1 / 34)).ips
         inside += found.low <= truth <= found.high
-        normal += abs(found.value - truth) <= 1.96 * np.std(clicked / running[arms] / 34) / np.sqrt(8_000)
+        normal += abs(found.value - truth) <= 1.96 * np.std(clicked / running[arms] / 34) / np.sqrt(2_000)
     print(f"{inside} of {runs} intervals hold the truth, {normal} normal ones")
-    assert normal / runs < 0.85
-    assert inside / runs > 0.88
+    assert normal / runs < 0.8
+    assert inside / runs > 0.9
 
 
 def test_decisions_of_one_customer_count_as_the_same_evidence_not_more() -> None:
