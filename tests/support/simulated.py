@@ -107,8 +107,8 @@ def converting(experiments: int, people: int, seed: int, rate: float = 0.03, lif
     return People(treated, outcomes, np.zeros_like(outcomes), rate * lift)
 
 
-def lopsided(experiments: int, people: int, seed: int, rate: float = 0.005) -> People:
-    """People of whom hardly anybody buys, one in ten of them in the new arm."""
+def lopsided(experiments: int, people: int, seed: int, rate: float = 0.03) -> People:
+    """People of whom few buy, one in ten of them in the new arm."""
     generator = np.random.default_rng(seed)
     treated = generator.random((experiments, people)) < 0.1
     outcomes = (generator.random(treated.shape) < rate).astype(float)

@@ -29,17 +29,17 @@ ORDERS = Learning(goal="order", floor=0.02)
 SEEDS = range(5)
 
 
-def test_regret_is_a_third_of_an_even_split_or_less() -> None:
+def test_regret_is_a_fifth_of_an_even_split_or_less() -> None:
     rates = (0.030, 0.034, 0.045, 0.028)
     shares = []
     for seed in SEEDS:
         played = learn_rates(lambda _: rates, 120, 1_000, ORDERS, seed)
         shares.append((max(rates) - earned(played)) / (max(rates) - even_split(played)))
-    assert np.mean(shares) <= 0.33, shares
-    assert max(shares) <= 0.5, shares
+    assert np.mean(shares) <= 0.2, shares
+    assert max(shares) <= 0.25, shares
 
 
-def test_where_the_truth_changes_it_beats_the_best_fixed_split_of_hindsight_by_ten_per_cent() -> None:
+def test_where_the_truth_changes_it_beats_the_best_fixed_split_of_hindsight_by_a_fifth() -> None:
     gains = []
     for seed in SEEDS:
         changing = learn_rates(
@@ -50,7 +50,7 @@ def test_where_the_truth_changes_it_beats_the_best_fixed_split_of_hindsight_by_t
             seed,
         )
         gains.append(earned(changing) / best_fixed(changing) - 1)
-    assert min(gains) >= 0.10, gains
+    assert min(gains) >= 0.20, gains
 
 
 def test_it_follows_a_change_within_five_days_and_does_not_without_decay() -> None:
@@ -166,7 +166,7 @@ def test_a_period_weighs_by_its_age_and_goes_when_there_are_too_many() -> None:
     assert later.arms.keys() == {"b"}
 
 
-def test_where_situations_have_different_winners_context_beats_the_best_fixed_split_by_fifteen_per_cent() -> None:
+def test_where_situations_have_different_winners_context_beats_the_best_fixed_split_by_a_quarter() -> None:
     rates = np.array([[0.10, 0.05, 0.06], [0.05, 0.10, 0.06]])
     gains = []
     for seed in SEEDS:
@@ -175,7 +175,7 @@ def test_where_situations_have_different_winners_context_beats_the_best_fixed_sp
             [[np.dot(one.probabilities, own) for one, own in zip(each, rates, strict=True)] for each in played]
         )
         gains.append(value / rates.mean(axis=0).max() - 1)
-    assert min(gains) >= 0.15, gains
+    assert min(gains) >= 0.25, gains
     assert all(min(one.probabilities) >= 0.02 for each in played for one in each)
 
 

@@ -111,6 +111,16 @@ def test_without_spread_or_people_nothing_is_claimed() -> None:
     assert judge({}, EVEN, "a", planned_people=1_000).compared[0].people == 0
 
 
+def test_a_small_arm_where_nobody_has_bought_is_as_uncertain_as_people_are() -> None:
+    control, treated = Sums(9_600, 288.0, 288.0), Sums(400, 0.0, 0.0)
+    (compared,) = judge({"a": control, "b": treated}, {"a": 24.0, "b": 1.0}, "a", planned_people=10_000).compared
+    everybody = 0.0288 * 0.9712
+    error = math.sqrt(everybody / 400 + 0.03 * 0.97 / 9_600)
+    radius = error * 100 * radii(np.array([10_000.0]), tightest_at(10_000))[0]
+    assert compared.difference.estimate == pytest.approx(-0.03)
+    assert compared.difference.high == pytest.approx(-0.03 + radius, rel=1e-3)
+
+
 def test_cuped_halves_the_width_where_people_do_what_they_did_and_changes_no_truth() -> None:
     people = habitual(1, 20_000, 9, difference=0.3)
     treated, y, x = people.treated[0], people.outcomes[0], people.before[0]
