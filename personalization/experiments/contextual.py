@@ -51,6 +51,9 @@ UNLEARNED = LinearLearned()
 def evolve_linear(state: LinearLearned, change: Change, learning: Learning) -> LinearLearned:
     """A decision with features was made, or earned more or less; it weighs by when it was made.
 
+    Raises:
+        ConfigurationError: the arm was learned with another number of features.
+
     Cost: the square of the features, some 0.2 ms with 8.
     """
     x = np.array(change.decision.features)
@@ -140,8 +143,7 @@ Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 def _moments(sums: Sums | None, features: int) -> Moments:
     if sums is None:
         return np.zeros((features, features)), np.zeros(features)
-    if len(sums.products) != features:
-        raise ConfigurationError(f"the policy learned {len(sums.products)} features and is asked with {features}")
+    _check_features(sums, features)
     return np.array(sums.squares).reshape(features, features), np.array(sums.products)
 
 
@@ -155,8 +157,17 @@ def _noise(state: LinearLearned, moments: Mapping[str, Moments], pooled: FloatVe
     return residual / decisions
 
 
+def _check_features(sums: Sums, features: int) -> None:
+    if len(sums.products) != features:
+        raise ConfigurationError(
+            f"the policy learned {len(sums.products)} features and is asked with {features}: "
+            "with other features it needs another name"
+        )
+
+
 def _added(kept: Sums | None, sums: Sums, weight: float) -> Sums:
     parts = [np.array(each) * weight for each in msgspec.structs.astuple(sums)]
     if kept is not None:
+        _check_features(kept, len(sums.products))
         parts = [one + np.array(two) for one, two in zip(parts, msgspec.structs.astuple(kept), strict=True)]
     return Sums(float(parts[0]), tuple(parts[1].tolist()), tuple(parts[2].tolist()), float(parts[3]))

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from scipy.special import betainc, betaincinv, stdtrit
 
+from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
 from personalization.experiments.attribution import NOTHING, Change, Reward
 from personalization.experiments.draws import Propensities, table_of
@@ -25,6 +26,7 @@ from personalization.experiments.draws import Propensities, table_of
 Goal = Literal["click", "cart", "order", "value"]
 
 periods_max = 120  # 30 days of six hours; with the default half-life what is dropped weighs 1/8 or less
+HALF_LIVES_KEPT_MIN = 3  # what is forgotten weighs an eighth by then
 VALUE_STEPS = 100_000  # values are counted in this part of their cap; squares then sum within 63 bits
 QUANTILES = 128  # points of the quadrature: 3e-5 was the largest error of a probability in 40 random cases
 VALUE_QUANTILES = 48  # of the order value, for each of its two parts
@@ -46,8 +48,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         goal: what counts: a click, a cart, an order, or the order's value.
         floor: the least probability of every eligible arm.
-        half_life_s: after this many seconds a decision counts half; 0 for never.
-        period_s: how finely time is told apart.
+        half_life_s: after this many seconds a decision counts half; 0 for never, as long as it is kept.
+        period_s: how finely time is told apart; `periods_max` of them are kept.
         value_e4_max: the cap: the value of a decision counts up to this.
     """
 
@@ -56,6 +58,25 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     half_life_s: float = 10 * 86_400.0
     period_s: int = 21_600
     value_e4_max: int = 5_000_000
+
+
+def checked(learning: Learning) -> Learning:
+    """The settings, if one can learn with them.
+
+    Raises:
+        ConfigurationError: says which one cannot be, and why.
+    """
+    if not 0 <= learning.floor <= 1:
+        raise ConfigurationError(f"a minimum exploration is a probability, got {learning.floor}")
+    if learning.period_s < 1 or learning.value_e4_max < 1:
+        raise ConfigurationError("a period of at least a second and a cap above 0 are needed to learn")
+    kept_s = periods_max * learning.period_s
+    if not 0 <= learning.half_life_s * HALF_LIVES_KEPT_MIN <= kept_s:
+        raise ConfigurationError(
+            f"with periods of {learning.period_s} s, {kept_s} s are kept: the half-life must be from 0 to "
+            f"{kept_s / HALF_LIVES_KEPT_MIN:g} s, got {learning.half_life_s:g}"
+        )
+    return learning
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,6 +138,7 @@ def table(state: Learned, eligible: Sequence[str], learning: Learning) -> Propen
     """
     names = sorted(eligible)
     sums = np.array([weighted_sums(state, name, learning) for name in names]).reshape(len(names), 6)
+    sums = np.maximum(sums, 0.0)  # where one partition is ahead of another, a reward may be known before its decision
     if learning.goal == "value":
         chances = _chances_by_value(sums)
     else:
@@ -150,7 +172,7 @@ def chances_by_rate(decisions: FloatVector, successes: FloatVector) -> FloatVect
 
 
 def _rate_posterior(decisions: FloatVector, successes: FloatVector) -> tuple[FloatVector, FloatVector]:
-    decisions = np.maximum(decisions, successes)  # a reward may outlive the period its decision was dropped with
+    decisions = np.maximum(decisions, successes)
     rate = (successes.sum() + 1.0) / (decisions.sum() + 2.0)
     return 1.0 + successes, 1.0 / rate - 1.0 + decisions - successes
 

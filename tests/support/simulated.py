@@ -28,21 +28,37 @@ class Round(NamedTuple):
 
 
 def learn_rates(
-    rates_at: Callable[[int], Sequence[float]], rounds: int, visitors: int, learning: Learning, seed: int
+    rates_at: Callable[[int], Sequence[float]],
+    rounds: int,
+    visitors: int,
+    learning: Learning,
+    seed: int,
+    delay: int = 0,
 ) -> list[Round]:
-    """A Thompson policy over some periods; a period's visitors are drawn from the table of those before."""
+    """A Thompson policy over some periods; a period's visitors are drawn from the table of those before.
+
+    Their orders are known `delay` periods later.
+    """
     generator = np.random.default_rng(seed)
-    state, played = thompson.UNLEARNED, []
+    state, played, orders = thompson.UNLEARNED, [], []
     for at in range(rounds):
         rates = np.array(rates_at(at))
         arms = [f"arm-{each:02}" for each in range(len(rates))]
         table = thompson.table(state, arms, learning)
         played.append(Round(table, rates))
         shown = generator.multinomial(visitors, table.probabilities)
-        ordered = generator.binomial(shown, rates)
-        counts = {arm: {at: Counts(int(n), ordered=int(k))} for arm, n, k in zip(arms, shown, ordered, strict=True)}
-        state = thompson.merged(state, Learned(counts))
+        orders.append(generator.binomial(shown, rates))
+        state = thompson.merged(state, counted(arms, at, decisions=shown))
+        if at >= delay:
+            state = thompson.merged(state, counted(arms, at - delay, ordered=orders[at - delay]))
     return played
+
+
+def counted(arms: Sequence[str], period: int, **columns: NDArray[np.int64]) -> Learned:
+    """What was counted of some arms in a period."""
+    return Learned(
+        {arm: {period: Counts(**{name: int(of[at]) for name, of in columns.items()})} for at, arm in enumerate(arms)}
+    )
 
 
 def earned(played: Sequence[Round]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from personalization.experiments.thompson import (
     Learned,
     Learning,
     chances_by_rate,
+    checked,
     evolve_learned,
     merged,
     periods_max,
@@ -37,6 +39,12 @@ def test_regret_is_a_fifth_of_an_even_split_or_less() -> None:
         shares.append((max(rates) - earned(played)) / (max(rates) - even_split(played)))
     assert np.mean(shares) <= 0.2, shares
     assert max(shares) <= 0.25, shares
+
+
+def test_orders_that_come_two_days_later_cost_little() -> None:
+    rates = (0.030, 0.034, 0.045, 0.028)
+    played = learn_rates(lambda _: rates, 120, 1_000, ORDERS, 1, delay=8)
+    assert (max(rates) - earned(played)) / (max(rates) - even_split(played)) <= 0.3
 
 
 def test_where_the_truth_changes_it_beats_the_best_fixed_split_of_hindsight_by_a_fifth() -> None:
@@ -189,3 +197,27 @@ def test_a_contextual_policy_says_what_is_wrong_with_a_situation() -> None:
     state = evolve_linear(LINEAR_UNLEARNED, Change(Decision("r", "p", "a", 0, (1.0, 2.0)), None, NOTHING), ORDERS)
     with pytest.raises(ConfigurationError, match="learned 2 features"):
         LinearPolicy(state, ["a"], 3, ORDERS)
+    with pytest.raises(ConfigurationError, match="another name"):
+        evolve_linear(state, Change(Decision("r", "p", "a", 0, (1.0,)), None, NOTHING), ORDERS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"floor": 1.5}, "minimum exploration"),
+        ({"period_s": 0}, "at least a second"),
+        ({"value_e4_max": 0}, "cap above 0"),
+        ({"half_life_s": -1.0}, "half-life must be from 0"),
+        ({"period_s": 60}, "7200 s are kept"),
+    ],
+)
+def test_settings_one_cannot_learn_with_are_refused(changed: dict[str, float], message: str) -> None:
+    assert checked(Learning()) == Learning()
+    with pytest.raises(ConfigurationError, match=message):
+        checked(msgspec.structs.replace(Learning(), **changed))
+
+
+def test_a_reward_that_is_known_before_its_decision_does_no_harm() -> None:
+    state = Learned({"a": {0: Counts(0, ordered=3)}, "b": {0: Counts(5, ordered=-1, value_steps=-7)}})
+    for goal in ("order", "value"):
+        assert sum(table(state, ["a", "b"], Learning(goal=goal)).probabilities) == 1.0

@@ -57,6 +57,23 @@ def test_the_sequence_covers_a_true_effect_at_every_look_at_least_as_often_as_it
     assert max(missed.values()) < 0.05
 
 
+def test_the_lift_of_uneven_arms_is_covered_at_every_look_too() -> None:
+    generator, missed, runs = np.random.default_rng(13), 0, 200
+    for _ in range(runs):
+        treated = generator.random(PEOPLE) < 0.3
+        bought = generator.random(PEOPLE) < np.where(treated, 0.13, 0.1)
+        seen = [np.cumsum(each) for each in (~treated, ~treated & bought, treated, treated & bought)]
+        for at in range(999, PEOPLE, 500):
+            n, k, treated_n, treated_k = (int(each[at]) for each in seen)
+            arms = {"a": Sums(n, k, k), "b": Sums(treated_n, treated_k, treated_k)}
+            lift = judge(arms, {"a": 0.7, "b": 0.3}, "a", planned_people=PEOPLE).compared[0].lift
+            if not lift.low <= 0.3 <= lift.high:
+                missed += 1
+                break
+    print(f"{missed} of {runs}")
+    assert missed / runs < 0.05
+
+
 def test_a_fixed_interval_at_every_look_would_be_wrong_far_more_often() -> None:
     looks = look_after_everyone(converting(200, PEOPLE, 100))
     fooled = (np.abs(looks.estimates) > 1.96 * looks.errors).any(axis=1).mean()
