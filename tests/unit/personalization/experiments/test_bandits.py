@@ -18,12 +18,13 @@ from personalization.experiments.thompson import (
     Learning,
     chances_by_rate,
     checked,
+    comparable_decisions,
     evolve_learned,
     merged,
     periods_max,
     prior_orders,
     table,
-    weighted_sums,
+    weighted_counts,
 )
 from tests.support.simulated import best_fixed, earned, even_split, learn_rates, learn_situations
 
@@ -45,6 +46,22 @@ def test_orders_that_come_two_days_later_cost_little() -> None:
     rates = (0.030, 0.034, 0.045, 0.028)
     played = learn_rates(lambda _: rates, 120, 1_000, ORDERS, 1, delay=8)
     assert (max(rates) - earned(played)) / (max(rates) - even_split(played)) <= 0.3
+
+
+def test_an_arm_that_was_shown_on_bad_days_is_not_taken_for_a_bad_one() -> None:
+    state = Learned(
+        {
+            "steady": {0: Counts(9_000, ordered=360), 1: Counts(1_000, ordered=10)},
+            "better": {0: Counts(1_000, ordered=48), 1: Counts(9_000, ordered=108)},
+        }
+    )
+    learning = Learning(half_life_s=0.0)
+    assert table(state, ["steady", "better"], learning).of("better") > 0.9
+    counts = weighted_counts(state, ["steady", "better"], learning)
+    assert (
+        370 / comparable_decisions(counts[:, :, 0], counts[:, :, 3])[0]
+        < 156 / comparable_decisions(counts[:, :, 0], counts[:, :, 3])[1]
+    )
 
 
 def test_where_the_truth_changes_it_beats_the_best_fixed_split_of_hindsight_by_a_fifth() -> None:
@@ -169,7 +186,7 @@ def test_what_was_taken_back_leaves_no_trace() -> None:
 def test_a_period_weighs_by_its_age_and_goes_when_there_are_too_many() -> None:
     learning = Learning(half_life_s=4 * 21_600.0)
     state = merged(Learned({"a": {0: Counts(100, ordered=8)}}), Learned({"b": {8: Counts(10)}}))
-    assert weighted_sums(state, "a", learning)[[0, 3]] == pytest.approx([25.0, 2.0])
+    assert weighted_counts(state, ["a"], learning)[0, :, [0, 3]].ravel() == pytest.approx([25.0, 2.0])
     later = merged(state, Learned({"b": {periods_max: Counts(1)}}))
     assert later.arms.keys() == {"b"}
 
