@@ -4,6 +4,9 @@ Every arm has a Bayesian linear regression of the reward. Its prior is the regre
 with little data does as all do in that situation. An arm's probability is that of being the best in the situation, by
 quadrature over normal posteriors. Sums decay by a half-life relative to the newest decision known.
 
+Unlike `thompson.py` it does not know periods: with orders that come late, an arm that is shown more lately looks worse
+than it is until they have come. Prefer clicks or carts as its goal.
+
 Source: Agrawal, Goyal, "Thompson Sampling for Contextual Bandits with Linear Payoffs" (ICML 2013), with the
 probabilities worked out instead of one sample drawn, an estimated noise, and the common prior.
 """

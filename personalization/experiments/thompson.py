@@ -41,7 +41,7 @@ def _quadrature(points: int) -> tuple[FloatVector, FloatVector]:
 
 
 QUADRATURE, VALUE_QUADRATURE = _quadrature(QUANTILES), _quadrature(VALUE_QUANTILES)
-FITTING_ROUNDS = 20  # the fit of periods' rates moves by less than a thousandth after ten
+FITTING_ROUNDS = 100  # of periods' rates; in simulated logs what was left was 0.007 standard errors of an arm's rate
 prior_orders = 5.0  # an arm's order value begins at that of all arms, as if seen in as many orders
 
 
@@ -137,7 +137,7 @@ def merged(first: Learned, second: Learned) -> Learned:
 def table(state: Learned, eligible: Sequence[str], learning: Learning) -> Propensities:
     """The probability of each eligible arm: that of being the best, and the floor. Arms without data start alike.
 
-    The same state, arms and settings give the same table. Cost: some 5 ms for five arms, with value 10.
+    The same state, arms and settings give the same table. Cost: some 8 ms for five arms, with value 13.
     """
     names = sorted(eligible)
     counts = weighted_counts(state, names, learning)
@@ -173,8 +173,8 @@ def comparable_decisions(decisions: FloatMatrix, successes: FloatMatrix) -> Floa
 
     An arm that is shown more lately has more decisions whose orders have not come yet, and one that was shown more on
     a Sunday met other people. Counted plainly, it would look worse or better than it is (Simpson's paradox). Rates are
-    taken to be an arm's times a period's, and fitted in turn (iterative proportional fitting). Both shapes are
-    (arms, periods).
+    taken to be an arm's times a period's, and fitted in turn (iterative proportional fitting). Where arms were
+    hardly ever shown in the same period, the fit ends near the plain counts. Both shapes are (arms, periods).
     """
     by_arm, by_period, total = successes.sum(axis=1), successes.sum(axis=0), decisions.sum()
     common = successes.sum() / max(total, 1.0)
