@@ -57,6 +57,11 @@ def test_ramping_up_moves_nobody() -> None:
         before = after
 
 
+def test_a_share_of_a_span_is_admitted_wherever_in_the_span_people_are() -> None:
+    half = msgspec.structs.replace(COPY, ends=0.5, admitted=0.5)
+    assert 1 - arms_of(half).count(None) / len(PEOPLE) == pytest.approx(0.25, abs=0.02)
+
+
 def test_what_moves_nobody_is_told_from_what_does() -> None:
     half = msgspec.structs.replace(COPY, admitted=0.5, ends=0.5)
     assert grew_only(half, COPY)

@@ -96,6 +96,16 @@ def test_intervals_of_lopsided_logs_hold_the_truth_more_often_than_normal_ones()
     assert inside / runs > 0.9
 
 
+def test_the_interval_of_snips_is_that_of_leaving_each_customer_out() -> None:
+    arms = np.repeat([0, 1], [230, 170])  # the weights average 1.075, as may happen by chance
+    rewards = (np.arange(400) % 2).astype(float)
+    found = estimate(Logged(arms, rewards, np.full(400, 0.5), np.arange(400)), np.tile([0.75, 0.25], (400, 1)))
+    weights = np.where(arms == 0, 1.5, 0.5)
+    without = (weights @ rewards - weights * rewards) / (weights.sum() - weights)
+    error = np.sqrt(399 / 400 * ((without - without.mean()) ** 2).sum())
+    assert found.snips.high - found.snips.low == pytest.approx(2 * 1.96 * error, rel=0.01)
+
+
 def test_decisions_of_one_customer_count_as_the_same_evidence_not_more() -> None:
     log, target = logged(2_000, 1)
     four = Logged(*(np.repeat(each, 4) for each in (log.arms, log.rewards, log.propensities, log.customers)))
