@@ -151,7 +151,7 @@ def _estimate(rounds: FloatVector, customers: NDArray[np.intp]) -> Estimate:
     error = float(np.sqrt((deviations @ deviations) * count / (count - 1))) / n
     quantile = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     skewness = _skewness(deviations) / np.sqrt(count)
-    return Estimate(value, *(value - error * _unskewed(each, skewness) for each in (quantile, -quantile)))
+    return Estimate(value, *(value - error * unskewed(each, skewness) for each in (quantile, -quantile)))
 
 
 def _skewness(deviations: FloatVector) -> float:
@@ -159,7 +159,7 @@ def _skewness(deviations: FloatVector) -> float:
     return float((deviations**3).mean()) / variance**1.5 if variance > 0 else 0.0
 
 
-def _unskewed(quantile: float, skewness: float) -> float:
+def unskewed(quantile: float, skewness: float) -> float:
     """The quantile of a mean's t with this skewness (over the root of n), by inverting Hall's cubic."""
     if abs(skewness) < _SKEWNESS_MIN:
         return quantile

@@ -9,7 +9,7 @@ import pytest
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.experiments.attribution import NOTHING, Change, Decision, Reward
 from personalization.experiments.contextual import UNLEARNED as LINEAR_UNLEARNED
-from personalization.experiments.contextual import LinearPolicy, chances_of_normals, evolve_linear
+from personalization.experiments.contextual import LinearLearned, LinearPolicy, Sums, chances_of_normals, evolve_linear
 from personalization.experiments.thompson import (
     UNLEARNED,
     VALUE_STEPS,
@@ -202,6 +202,24 @@ def test_where_situations_have_different_winners_context_beats_the_best_fixed_sp
         gains.append(value / rates.mean(axis=0).max() - 1)
     assert min(gains) >= 0.25, gains
     assert all(min(one.probabilities) >= 0.02 for each in played for one in each)
+
+
+def test_a_contextual_policy_takes_a_new_arm_for_one_like_all_others() -> None:
+    seen = Sums(5_000.0, (5_000.0,), (500.0,), 500.0)
+    policy = LinearPolicy(LinearLearned(0, {"seen": seen}), ["seen", "new"], 1, ORDERS)
+    assert policy.table([1.0]).of("new") == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_a_contextual_policy_saw_counts_half_after_a_half_life() -> None:
+    learning = Learning(half_life_s=100.0)
+    decision = Decision("r", "p", "a", 0, (1.0, 2.0))
+    state = evolve_linear(LINEAR_UNLEARNED, Change(decision, None, Reward(ordered=True)), learning)
+    later = Change(msgspec.structs.replace(decision, at_ms=100_000, arm="b"), None, NOTHING)
+    state = evolve_linear(state, later, learning)
+    assert state.arms["a"] == Sums(0.5, (0.5, 1.0, 1.0, 2.0), (0.5, 1.0), 0.5)
+    assert state.arms["b"] == Sums(1.0, (1.0, 2.0, 2.0, 4.0), (0.0, 0.0), 0.0)
+    early = evolve_linear(state, Change(decision, None, NOTHING), learning)
+    assert early.arms["a"].decisions == 1.0
 
 
 def test_a_contextual_policy_says_what_is_wrong_with_a_situation() -> None:

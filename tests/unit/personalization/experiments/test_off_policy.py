@@ -15,6 +15,7 @@ from personalization.experiments.off_policy import (
     estimate,
     expected_rewards,
     prior_decisions,
+    unskewed,
 )
 
 RATES = np.array([[0.30, 0.10, 0.20], [0.05, 0.40, 0.10]])  # situations by arms
@@ -94,6 +95,14 @@ def test_intervals_of_lopsided_logs_hold_the_truth_more_often_than_normal_ones()
     print(f"{inside} of {runs} intervals hold the truth, {normal} normal ones")
     assert normal / runs < 0.8
     assert inside / runs > 0.9
+
+
+@pytest.mark.parametrize("skewness", [-0.4, 1e-9, 0.05, 0.6])
+def test_removing_skewness_inverts_halls_cubic(skewness: float) -> None:
+    for quantile in (-1.96, 0.0, 1.96):
+        t = unskewed(quantile, skewness)
+        cubic = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+        assert cubic == pytest.approx(quantile, abs=1e-8)
 
 
 def test_the_interval_of_snips_is_that_of_leaving_each_customer_out() -> None:
