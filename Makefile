@@ -42,8 +42,8 @@ benchmarks: install ## accuracy on the data in the folder DANGOL_BENCH_DATA name
 mutants: install ## mutation run over the pure core
 	$(BIN)/python -m tests.support.mutants
 
-soak: install ## what takes minutes: hundreds of kills, a million products
-	$(BIN)/pytest tests/fault tests/unit/recommender -m soak -n 0 --timeout 3600
+soak: install ## what takes minutes: hundreds of kills, a million products, thousands of A/A runs
+	$(BIN)/pytest tests/fault tests/unit/recommender tests/unit/personalization -m soak -n 0 --timeout 3600
 
 lock: ## the lock file, anew from pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["development"], sep="\n")' > build-group.in

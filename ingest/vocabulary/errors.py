@@ -11,6 +11,7 @@ DangolError
 │   └── NewerVersion        the data folder or record was written by a newer Dangol
 ├── SnapshotRefused         a new snapshot is much smaller or worse than the one in use, which stays
 ├── UnusableChoices         what a ranker is to learn from has features that are no numbers, or does not fit together
+├── NoOverlap               the log cannot say what a policy would have earned: it tried too little of what that does
 ├── Unavailable             a store or broker did not answer; retry with backoff
 │   └── StatesLost          … the states are gone: begin an epoch and fold them again from the log
 ├── OutOfRetention          the log no longer has what was asked for; the archive may
@@ -106,6 +107,13 @@ class UnusableChoices(DangolError):
     """What a ranker is to learn from cannot be used: mend the features named in the message, and fit again."""
 
     code = "unusable_choices"
+
+
+class NoOverlap(DangolError):
+    """The log says too little about what a policy would do to estimate what it earns. Explore more, or ask for less."""
+
+    http_status = 422
+    code = "no_overlap"
 
 
 class Unavailable(DangolError):

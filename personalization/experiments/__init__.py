@@ -1,0 +1,1 @@
+"""Which variant works: learning it, testing it, and estimating it from the log."""
