@@ -197,7 +197,8 @@ class LiveModels:
             return found
         missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
         if purpose == "basket":
-            return _behind(found, self._ranked(self._rankers, purpose, history, missing, known))
+            more = self._ranked(self._rankers, purpose, history, missing, known)
+            return _behind(found, self._followed(more, missing, known))
         more = self._from_lists(_KIND_OF[purpose], _recent_seeds(history), missing + len(known), self._related)
         return _behind(found, _without(known, more, missing))
 
