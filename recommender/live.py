@@ -175,6 +175,7 @@ class LiveModels:
     def ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates:
         """What suits somebody with this history, best first: at most `limit` products, none of `excluded`.
 
+        Baskets are completed by exact counts, with the ranker's candidates behind them: no ranker has beaten these yet.
         Where nothing was learned for the purpose, all of a history is newer than the snapshot, or no component knows a
         candidate for it, `for_you` answers.
         """
@@ -183,7 +184,7 @@ class LiveModels:
             return _without(excluded, self.popular(None, room), limit)
         if purpose == "similar" or model == "similar":
             found = _without(excluded, self.similar(_recent_seeds(history), room), limit)
-        elif purpose == "bought_together" or model == "bought_together":
+        elif "bought_together" in (purpose, model) or (purpose == "basket" and model == "auto" and self._rankers):
             found = _without(excluded, self.bought_together(_recent_seeds(history), room), limit)
         elif self._rankers is None or purpose not in self._rankers or self._is_newer(history):
             return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
@@ -195,6 +196,9 @@ class LiveModels:
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
         missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
+        if purpose == "basket":
+            more = self._ranked(self._rankers, purpose, history, missing, known)
+            return _behind(found, self._followed(more, missing, known))
         more = self._from_lists(_KIND_OF[purpose], _recent_seeds(history), missing + len(known), self._related)
         return _behind(found, _without(known, more, missing))
 
