@@ -40,7 +40,7 @@ class Stores(NamedTuple):
         start, product: histories to be like; posting_start, posting_entry, posting_unit: where products are in them.
         rarity: (products,) weight of sharing a product; recency: (histories,) weight of each.
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
-        numbers: newest histories of a product, nearest histories, candidates.
+        numbers: newest histories of a product, nearest histories.
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
         typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
