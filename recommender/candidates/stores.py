@@ -13,7 +13,8 @@ from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, SessionsConfiguration
 from recommender.histories import Histories, Postings, newest, postings_of
 from recommender.interactions import Interactions
-from recommender.kernels.gathering import COLUMNS_BEHIND_LISTS, EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
+from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores
+from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT
 from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
