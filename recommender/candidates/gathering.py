@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import FloatVector, IntVector
 from recommender.candidates.stores import FACTORED_AT, FEATURES, new_scratch
 from recommender.interactions import ORDER
-from recommender.kernels.gathering import Scratch, Stores, add_factors, gather_all, judge_all
+from recommender.kernels.collecting import Scratch, Stores
+from recommender.kernels.gathering import add_factors, gather_all, judge_all
 from recommender.models.factors import Factors, fold_in
 from recommender.questions import Questions, Ragged
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import Purpose
+from ingest.vocabulary.ranking import CountVector, IntVector, Purpose
 from recommender.candidates.lists import Material
 from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, SessionsConfiguration
 from recommender.histories import Histories, Postings, newest, postings_of
 from recommender.interactions import Interactions
-from recommender.kernels.gathering import COLUMNS_BEHIND_LISTS, EXTRA, FACTORED, PER_COMPONENT, Scratch, Stores
+from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores
+from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT
 from recommender.models.factors import Factors
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
@@ -53,8 +54,15 @@ def history_arrays(histories: Histories) -> Arrays:
         "history_product": histories.product,
         "posting_start": postings.start,
         "posting_entry": postings.entry,
+        "posting_unit": posting_units(histories.start, postings.entry),
         "rarity": _log((len(histories) + 1) / (_holding(histories, postings) + 1)),
     }
+
+
+def posting_units(start: CountVector, entry: IntVector) -> IntVector:
+    """The history each posting is in."""
+    unit = np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start))
+    return unit[entry]
 
 
 def popularity_arrays(interactions: Interactions) -> Arrays:
@@ -85,10 +93,9 @@ def assembled(
     ages = np.zeros((len(asking), max(len(table) for table, _ in tables)), np.float32)
     for at, (table, _) in enumerate(tables):
         ages[at, : len(table)] = table
-    start, entry = shared["history_start"], shared["posting_entry"]
+    start = shared["history_start"]
     size = np.diff(start)
     age = np.linspace(sessions.recency, 1.0, len(size) or 1)[: len(size)]
-    unit = np.repeat(np.arange(len(size), dtype=np.int32), size)
     return Stores(
         list_start=shared["list_start"],
         list_row=shared["list_row"],
@@ -100,8 +107,8 @@ def assembled(
         start=start,
         product=shared["history_product"],
         posting_start=shared["posting_start"],
-        posting_entry=entry,
-        posting_unit=unit[entry],
+        posting_entry=shared["posting_entry"],
+        posting_unit=shared["posting_unit"],
         rarity=shared["rarity"],
         recency=(age / np.sqrt(np.maximum(size, 1))).astype(np.float32),
         entry_decay=powers(sessions.entry_decay, _STEPS),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector, Purpose
 from recommender.candidates.gathering import describe_factors
 from recommender.candidates.plan import LEARNED, Plan
-from recommender.candidates.stores import FEATURES, factors_of, new_scratch, stores_of
+from recommender.candidates.stores import FEATURES, factors_of, new_scratch, posting_units, stores_of
 from recommender.kernels.arrays import hold
 from recommender.kernels.gathering import Found, gather_one
 from recommender.kernels.trees import Trees
@@ -31,7 +31,7 @@ class Ranked(NamedTuple):
 
 def arrays_of(shared: Arrays, plan: Plan, learned: Mapping[Purpose, Learned]) -> Arrays:
     """Everything to answer with."""
-    arrays = dict(shared)
+    arrays = {name: part for name, part in shared.items() if name != "posting_unit"}  # made again when it is loaded
     arrays["plan"] = np.frombuffer(msgspec.msgpack.encode(plan), np.uint8)
     for purpose, ranker in learned.items():
         arrays[f"{purpose}.weights"] = ranker.rival.weights
@@ -50,9 +50,10 @@ class Rankers:
         self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
         self._factors = (factors_of(arrays), self._plan.factors.alpha)
         self._rankers: dict[str, _Ranker] = {}
-        scratch = None
+        units = posting_units(arrays["history_start"], arrays["posting_entry"])
+        shared, scratch = {**arrays, "posting_unit": units}, None
         for purpose in LEARNED:
-            stores = stores_of(arrays, self._plan, purpose)
+            stores = stores_of(shared, self._plan, purpose)
             scratch = hold(new_scratch(stores)) if scratch is None else scratch
             trees = None
             if f"{purpose}.trees.tree_start" in arrays:

@@ -64,7 +64,7 @@ def fit_rankers(
         progress: told the step that begins and the share that is done, in [0, 1].
 
     Guarantees: the same arrays for any number of threads.
-    Cost: some forty trials of 1,500 questions, and the candidates twice.
+    Cost: some 150 trials of 400 questions, and the candidates twice.
     """
     plan, threads = Plan(), configuration.threads
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)

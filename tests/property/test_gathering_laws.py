@@ -15,7 +15,8 @@ from recommender.candidates.lists import material_of
 from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Plan, SessionsConfiguration
 from recommender.candidates.stores import FEATURES, new_scratch, shared_arrays, stores_of
 from recommender.histories import Histories
-from recommender.kernels.gathering import PER_COMPONENT, Scratch, Stores, gather, logarithm
+from recommender.kernels.collecting import Scratch, Stores
+from recommender.kernels.gathering import PER_COMPONENT, gather, logarithm
 from recommender.kernels.selecting import keep_largest, order_best, push_best
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import StepsConfiguration, half_life_table, steps
