@@ -207,7 +207,7 @@ class LiveModels:
             return None
         out = _room(limit)
         count = self._rankers.rank(purpose, history, excluded, self._frozen_held, out)
-        return None if count < 0 else _candidates(_KIND_OF[purpose], out, count)
+        return None if count < 0 else _candidates(_KIND_OF[purpose], out, min(count, limit))
 
     def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
         """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
