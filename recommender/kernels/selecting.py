@@ -158,6 +158,18 @@ def key_of(score: float, row: int) -> Any:
 
 
 @row_kernel
+def row_of_key(key: Any) -> int:
+    """The row that a key was made of."""
+    return int(_ROWS - np.int64(key & np.uint64(_ROWS)))
+
+
+@row_kernel
+def score_of_key(key: Any) -> Any:
+    """The score that a key was made of, float32."""
+    return float_of(np.uint32(key >> _HALF))
+
+
+@row_kernel
 def best_of_keys(keys: Array, count: int, rows: Array, scores: Array) -> int:
     """Fill rows and scores with the best of the first `count` keys, the best first; returns how many fit."""
     kept = min(count, len(rows))
@@ -166,5 +178,5 @@ def best_of_keys(keys: Array, count: int, rows: Array, scores: Array) -> int:
     best = np.sort(keys[:kept])
     for at in range(kept):
         key = best[kept - 1 - at]
-        rows[at], scores[at] = _ROWS - np.int64(key & np.uint64(_ROWS)), float_of(np.uint32(key >> _HALF))
+        rows[at], scores[at] = row_of_key(key), score_of_key(key)
     return kept
