@@ -21,11 +21,9 @@ from ingest.vocabulary.ranking import (
 )
 from recommender.categories import LiveCategories
 from recommender.configuration import Model
-from recommender.interactions import ORDER
 from recommender.kernels.arrays import (
     Extras,
     Fresh,
-    Frozen,
     Held,
     Lists,
     Out,
@@ -35,9 +33,10 @@ from recommender.kernels.arrays import (
     new_out,
     new_work,
 )
-from recommender.kernels.kinds import Kinds, mark_kinds
+from recommender.kernels.kinds import mark_kinds
 from recommender.kernels.merging import count_extras
 from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
+from recommender.loading import frozen_of, kinds_of, lists_of
 from recommender.neighbours_of_text import TextNeighbours
 from recommender.ranker.rankers import Rankers
 from recommender.snapshot import Snapshot
@@ -87,17 +86,19 @@ class LiveModels:
         assert tail.index is index, "and to one numbering of products"
         self._snapshot, self._tail, self._index = snapshot, tail, index
         self._product_of: ProductLookup = product_of or (lambda product_index: None)
-        self._frozen = _frozen(snapshot, tail.index_of_row, len(index))
+        self._frozen = frozen_of(snapshot, tail.index_of_row, len(index))
         self._frozen_held = hold(self._frozen)
-        self._similar = hold(_lists(snapshot, "similar.similar"))
-        self._styles = hold(_lists(snapshot, "similar.styles"))
+        self._similar = hold(lists_of(snapshot, "similar.similar"))
+        self._styles = hold(lists_of(snapshot, "similar.styles"))
         related = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
-        self._related = hold(_lists(related, "related", "."))
-        self._kinds = hold(_kinds(snapshot))
+        self._related = hold(lists_of(related, "related", "."))
+        self._kinds = hold(kinds_of(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
         ranking = {} if snapshot is None else snapshot.part("ranking")
-        self._rankers = Rankers(ranking) if ranking else None  # snapshots from before there were rankers have none
+        self._rankers = (
+            Rankers(ranking) if "factors" in ranking else None
+        )  # older snapshots have other rankers, or none
         self._fresh_held = (tail.arrays, hold(tail.arrays))
         self._extras = new_extras(len(tail.arrays.head), _EXTRAS_ROOM)
         self._extras_held = hold(self._extras)
@@ -186,39 +187,27 @@ class LiveModels:
             found = _without(excluded, self.similar(_recent_seeds(history), room), limit)
         elif "bought_together" in (purpose, model) or (purpose == "basket" and model == "auto" and self._rankers):
             found = _without(excluded, self.bought_together(_recent_seeds(history), room), limit)
-        elif self._rankers is None or purpose not in self._rankers or self._is_newer(history):
-            return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
         else:
-            candidates = self._ranked(self._rankers, purpose, history, limit, excluded)
-            if model in _WHOLE and not len(candidates.products) and len(history.products):
+            candidates = self._ranked(purpose, history, limit, excluded)
+            if candidates is None or (model in _WHOLE and not len(candidates.products) and len(history.products)):
                 return _without(excluded, self.for_you(_recent_seeds(history), room), limit)
             return self._followed(candidates, limit, excluded)
         if model != "auto" or self._rankers is None or len(found.products) == limit:
             return found
         missing, known = limit - len(found.products), np.concatenate((excluded, found.products))
         if purpose == "basket":
-            more = self._ranked(self._rankers, purpose, history, missing, known)
-            return _behind(found, self._followed(more, missing, known))
+            more = self._ranked(purpose, history, missing, known)
+            return found if more is None else _behind(found, self._followed(more, missing, known))
         more = self._from_lists(_KIND_OF[purpose], _recent_seeds(history), missing + len(known), self._related)
         return _behind(found, _without(known, more, missing))
 
-    def _is_newer(self, history: History) -> bool:
-        """Whether there is a history, and the snapshot has none of its products."""
-        rows, products = self._frozen.row_of_index, history.products
-        return len(products) > 0 and not (rows[products[products < len(rows)]] >= 0).any()
-
-    def _ranked(
-        self, rankers: Rankers, purpose: Purpose, history: History, limit: int, excluded: IntVector
-    ) -> Candidates:
-        index, row, out = self._frozen.index_of_row, self._rows_of(history.products), self._rows_of(excluded)
-        inside = row >= 0
-        product, time_s, kind = row[inside], history.time_s[inside], history.kind[inside]
-        ranked = rankers.rank(purpose, product, time_s, product[kind == ORDER], out[out >= 0], limit)
-        because = np.where(ranked.because >= 0, index[ranked.because], -1).astype(np.int32)
-        size = len(ranked.row)
-        return Candidates(
-            _KIND_OF[purpose], index[ranked.row], ranked.score, because, np.zeros(size, np.int64), np.zeros(size)
-        )
+    def _ranked(self, purpose: Purpose, history: History, limit: int, excluded: IntVector) -> Candidates | None:
+        """By the ranker of a purpose; None where there is none, or the snapshot has no product of the history."""
+        if self._rankers is None or purpose not in self._rankers:
+            return None
+        out = _room(limit)
+        count = self._rankers.rank(purpose, history, excluded, self._frozen_held, out)
+        return None if count < 0 else _candidates(_KIND_OF[purpose], out, min(count, limit))
 
     def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
         """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
@@ -253,13 +242,6 @@ class LiveModels:
             common += int(fresh.order_numbers[order, 1]) * int(second in lines)
             node = int(fresh.node_next[node])
         return common, total[0], total[1], self._tail.orders
-
-    def _rows_of(self, products: IntVector) -> IntVector:
-        """The snapshot's rows, -1 for what it has not."""
-        row, rows = np.full(len(products), -1, np.int32), self._frozen.row_of_index
-        known = (products >= 0) & (products < len(rows))
-        row[known] = rows[products[known]]
-        return row
 
     def _row(self, product: int) -> int:
         return int(self._frozen.row_of_index[product]) if product < len(self._frozen.row_of_index) else -1
@@ -395,48 +377,3 @@ def _candidates(kind: ReasonKind, out: Out, count: int) -> Candidates:
 
 def _of_kind(kind: ReasonKind, candidates: Candidates) -> Candidates:
     return candidates._replace(kind=kind)
-
-
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
-
-
-def _frozen(snapshot: Snapshot | None, index_of_row: IntVector, indexed: int) -> Frozen:
-    """A snapshot's orders and pairs; without one, arrays of the same types that hold nothing."""
-    row_of_index = np.full(indexed, -1, np.int32)
-    row_of_index[index_of_row] = np.arange(len(index_of_row), dtype=np.int32)
-    parts: dict[str, Array] = {
-        "pair_start": np.zeros(1, np.int64),
-        "pair_row": np.zeros(0, np.int32),
-        "pair_orders": np.zeros(0, np.int32),
-        "pair_weights": np.zeros((0, 3), np.int64),
-        "posting_start": np.zeros(1, np.int64),
-        "posting_order": np.zeros(0, np.int32),
-        "order_start": np.zeros(1, np.int64),
-        "order_product": np.zeros(0, np.int32),
-        "order_day": np.zeros(0, np.int32),
-    }
-    day: Array = np.zeros(1, np.int64)
-    if snapshot is not None:
-        parts = {name: snapshot[f"bought_together.{name}"] for name in parts}
-        day = snapshot["reference_day"]
-    columns = {name: _read_only(array) for name, array in parts.items()}
-    numbers = {"index_of_row": _read_only(index_of_row), "row_of_index": _read_only(row_of_index)}
-    return Frozen(**numbers, **columns, reference_day=_read_only(day))
-
-
-def _lists(snapshot: Snapshot | None, name: str, before: str = "_") -> Lists:
-    if snapshot is None:
-        nothing: tuple[Array, ...] = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        return Lists(*(_read_only(array) for array in nothing))
-    return Lists(*(snapshot[f"{name}{before}{part}"] for part in Lists._fields))
-
-
-def _kinds(snapshot: Snapshot | None) -> Kinds:
-    """Stand-ins; snapshots from before there were any have none."""
-    if snapshot is None or "similar.stand_ins_start" not in snapshot:
-        rows = 0 if snapshot is None else len(snapshot["similar.price"])
-        nothing = (np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.bool_))
-        return Kinds(*(_read_only(each) for each in nothing))
-    return Kinds(*(snapshot[f"similar.stand_ins_{part}"] for part in Kinds._fields))

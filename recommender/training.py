@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
 from recommender import related
-from recommender.candidates.slices import without
+from recommender.candidates.slices import newest_of, without
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
@@ -23,6 +23,8 @@ from recommender.models.neighbours import Neighbours
 from recommender.ranker.training import ModelCard, fit_rankers
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
 from recommender.validation import Validation
+
+LEARNED_MAX = 20_000_000  # the newest interactions that histories are made of: the bound of a training's memory
 
 Progress = Callable[[str, float], None]
 Arrays = dict[str, NDArray[Any]]
@@ -101,8 +103,12 @@ def fit_in_memory(events: Iterable[Event], configuration: TrainingConfiguration)
 
 
 def learnable(interactions: Interactions) -> Interactions:
-    """The interactions without those of subjects who are left out; see `recommender.people`."""
-    return without(interactions, np.isin(interactions.subject, interactions.left_out))
+    """What histories are made of: the newest interactions, without those of subjects who are left out.
+
+    See `recommender.people`. Counts are of everything; a product of a shop with more than `LEARNED_MAX` has thousands.
+    """
+    newest = newest_of(interactions, LEARNED_MAX)
+    return without(newest, np.isin(newest.subject, newest.left_out)) if len(newest.left_out) else newest
 
 
 def _fit(

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import FloatVector, IntVector
-from recommender.candidates.stores import FACTORED_AT, FEATURES, new_scratch
+from ingest.vocabulary.ranking import FloatVector
+from recommender.candidates.stores import FEATURES, new_scratch
 from recommender.interactions import ORDER
 from recommender.kernels.collecting import Scratch, Stores
-from recommender.kernels.gathering import add_factors, gather_all, judge_all
-from recommender.models.factors import Factors, fold_in
+from recommender.kernels.gathering import gather_all, judge_all
 from recommender.questions import Questions, Ragged
 
 
@@ -31,13 +30,8 @@ class Gathered(NamedTuple):
     features: NDArray[np.float32]
 
 
-def gather_questions(
-    stores: Stores, questions: Questions, candidates: int, threads: int, factors: tuple[Factors, float] | None = None
-) -> Gathered:
+def gather_questions(stores: Stores, questions: Questions, candidates: int, threads: int) -> Gathered:
     """The candidates of every question.
-
-    Args:
-        factors: with the confidence of what was taken; None leaves their features 0.
 
     Memory: n × c × (FEATURES + 2) × 4 bytes, and a scratch for each thread.
     """
@@ -65,9 +59,6 @@ def gather_questions(
             score[some],
             features[some],
         )
-        if factors is not None:
-            for at in range(some.start, some.stop):
-                describe_factors(questions.products.row(at), factors, row[at, : count[at]], features[at])
 
     moment = asked_at(questions)
     _in_blocks(size, stores, threads, block)
@@ -105,14 +96,6 @@ def _in_blocks(size: int, stores: Stores, threads: int, work: Callable[[slice, S
     with ThreadPoolExecutor(threads) as pool:
         parts = [slice(begin, end) for begin, end in pairwise(ends) if begin < end]
         list(pool.map(lambda some: work(some, new_scratch(stores)), parts))
-
-
-def describe_factors(
-    history: IntVector, factors: tuple[Factors, float], row: IntVector, features: NDArray[np.float32]
-) -> None:
-    """Fill the features that factors make of candidates."""
-    if len(history) and len(row):
-        add_factors(fold_in(history, *factors), factors[0].product, row, features, FACTORED_AT)
 
 
 def asked_at(questions: Questions) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -166,6 +167,35 @@ def _next_baskets(entries: _Entries, interactions: Interactions, gone: NDArray[n
             products = orders.products[orders.start[held[at]] : orders.start[held[at] + 1]]
             asking.add(rows, products.tolist())
     return asking.questions()
+
+
+def newest_of(interactions: Interactions, entries_max: int) -> Interactions:
+    """The newest interactions, and all lines of the oldest order among them."""
+    first, order = len(interactions.kind) - entries_max, interactions.order
+    if first <= 0:
+        return interactions
+    while first > 0 and order[first] >= 0 and order[first - 1] == order[first]:
+        first -= 1
+    order, orders = order[first:], interactions.orders
+    placed = order >= 0
+    before = int(order[placed].min()) if placed.any() else len(orders)
+    start = orders.start[before:]
+    return replace(
+        interactions,
+        kind=interactions.kind[first:],
+        subject=interactions.subject[first:],
+        product=interactions.product[first:],
+        time_s=interactions.time_s[first:],
+        quantity=interactions.quantity[first:],
+        order=np.where(placed, order - np.int32(before), np.int32(-1)),
+        orders=Orders(
+            start=start - start[0],
+            products=orders.products[start[0] :],
+            day=orders.day[before:],
+            subject=orders.subject[before:],
+            hashes=orders.hashes[before:],
+        ),
+    )
 
 
 def without(interactions: Interactions, gone: NDArray[np.bool_]) -> Interactions:

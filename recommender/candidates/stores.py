@@ -14,14 +14,13 @@ from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, Session
 from recommender.histories import Histories, Postings, newest, postings_of
 from recommender.interactions import Interactions
 from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores
-from recommender.kernels.gathering import EXTRA, FACTORED, PER_COMPONENT
-from recommender.models.factors import Factors
+from recommender.kernels.gathering import EXTRA, PER_COMPONENT
+from recommender.models.factors import FOLDED_MAX
 from recommender.models.neighbours import Neighbours
 from recommender.models.steps import half_life_table, powers
 
 HISTORY_MAX = 200  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA
-FACTORED_AT = PER_COMPONENT * COMPONENTS + FACTORED
 _STEPS = 30  # entries further away than that weigh nothing
 _MONTH_S = 30 * 86_400
 
@@ -87,6 +86,7 @@ def assembled(
     """Stores of some lists and the histories.
 
     Args:
+        shared: their arrays; those without factors make candidates without features of factors.
         asking: (lists + 1,) how each is asked, the histories last; blend: (lists + 2,), repetition last.
     """
     tables = [half_life_table(each.half_life_s) for each in asking]
@@ -117,18 +117,14 @@ def assembled(
         typical=shared["list_typical"],
         popular=shared["popular"],
         recent=shared["recent"],
+        factors=shared["factors"].reshape(-1) if "factors" in shared else np.zeros(0, np.float32),
     )
-
-
-def factors_of(shared: Mapping[str, NDArray[Any]]) -> Factors:
-    """The factors."""
-    return Factors(shared["factors_product"], shared["factors_gram"])
 
 
 def new_scratch(stores: Stores) -> Scratch:
     """Room for a query.
 
-    Memory: 8 bytes a product and 12 a history; 76 more for as many products as one query ever finds, for a system that
+    Memory: 8 bytes a product and 12 a history; 84 more for as many products as one query ever finds, for a system that
     gives memory when it is written to.
     """
     products, histories = len(stores.popular), len(stores.start) - 1
@@ -139,6 +135,7 @@ def new_scratch(stores: Stores) -> Scratch:
         totals=np.zeros((products + 1, columns), np.float32),
         because=np.zeros(products + 1, np.int32),
         value=np.zeros(products + 1, np.float32),
+        keys=np.zeros(products, np.uint64),
         scale=np.zeros(columns, np.float32),
         coefficient=np.zeros(columns, np.float32),
         nearness=np.zeros(histories, np.float32),
@@ -148,6 +145,9 @@ def new_scratch(stores: Stores) -> Scratch:
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
         place_of=np.zeros(products, np.int32),
+        lower=np.zeros((FOLDED_MAX, FOLDED_MAX)),
+        share=np.zeros(FOLDED_MAX),
+        person=np.zeros(len(stores.factors) // max(products, 1), np.float32),
     )
 
 

@@ -22,11 +22,10 @@ from recommender.models.cosine import nearest
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import ComparisonConfiguration, compare
 from recommender.ranker.configuration import LogitConfiguration
-from recommender.ranker.flattening import flatten
+from recommender.ranker.flattening import NO_TREES, flatten
 from recommender.ranker.logit import fit_logit
-from recommender.ranker.rankers import Rankers
 from recommender.segments import CANCELLATION, RETURN, Entry
-from recommender.snapshot import Snapshot, SnapshotStore
+from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
 from recommender.training import train
 
@@ -59,7 +58,6 @@ def compile_all() -> None:
         history = History(np.array([0], np.int32), np.array([time_s]), np.array([VIEW], np.int8))
         for purpose in LEARNED:
             live.ranked(purpose, history, 10, np.zeros(0, np.int32))
-        compile_trees(snapshot, history)
         del live, tail, snapshot
     compile_ranker()
     compile_neighbours()
@@ -94,21 +92,10 @@ def _events_of(person: int) -> list[Event]:
     return events
 
 
-def compile_trees(snapshot: Snapshot, history: History) -> None:
-    """A request that trees of a snapshot rank: their arrays are read-only, which numba takes for other types."""
-    arrays = snapshot.part("ranking")
-    purpose = next(each for each in LEARNED if f"{each}.weights" in arrays)
-    for name, part in flatten("end of trees")._asdict().items():
-        part.flags.writeable = False
-        arrays[f"{purpose}.trees.{name}"] = part
-    nothing = np.zeros(0, np.int32)
-    Rankers(arrays).rank(purpose, np.zeros(1, np.int32), history.time_s, nothing, nothing, 10)
-
-
 def compile_ranker() -> None:
     """Call the ranker's kernels: a request of two candidates is enough for them."""
     score_linear(_CHOICES.features, fit_logit(_CHOICES, LogitConfiguration()).weights, scores := np.empty(2))
-    score_trees(_CHOICES.features, scores, flatten("end of trees"))
+    score_trees(_CHOICES.features, scores, flatten(NO_TREES))
     compare(_CHOICES, {"logit": scores}, ComparisonConfiguration())
 
 

@@ -20,6 +20,8 @@ Array = NDArray[Any]
 ORDERS, RAW_NORM, SLOW_NORM, FAST_NORM, LEVEL, RECENT = range(6)
 # Columns of Fresh.base, Fresh.added and rows of Fresh.tables.
 SLOW_SUM, FAST_SUM, LEVEL_SUM, RECENT_SUM = range(4)
+# What lists add up to: the sum of a row's scores, the largest of them, whose it is.
+PLACE = np.dtype([("total", np.float32), ("loudest", np.float32), ("speaker", np.int32), ("row", np.int32)])
 # Places in Fresh.state.
 HELD, NODES, UNITS, TOUCHED, SHOP_ORDERS, TODAY = range(6)
 
@@ -90,7 +92,7 @@ class Extras(NamedTuple):
 class Work(NamedTuple):
     """Scratch of one kernel at a time, zero between calls; (capacity,) and (capacity, 3) or (capacity, 2).
 
-    `slot` is the place of a row where places lie side by side: its sum in `total`, its `loudest` part, whose `speaker`.
+    `slot` is the place of a row where `places` (PLACE) lie side by side; `keys` is what the best are chosen by.
     """
 
     seen: Array
@@ -106,9 +108,8 @@ class Work(NamedTuple):
     listed: Array
     norms: Array
     slot: Array
-    total: Array
-    loudest: Array
-    speaker: Array
+    places: Array
+    keys: Array
 
 
 class Lists(NamedTuple):
@@ -203,9 +204,8 @@ def new_work(capacity: int) -> Work:
         listed=np.zeros(capacity, np.bool_),
         norms=np.zeros(3, np.float64),
         slot=np.zeros(capacity, np.int32),
-        total=np.zeros(capacity, np.float64),
-        loudest=np.zeros(capacity, np.float64),
-        speaker=np.zeros(capacity, np.int32),
+        places=np.zeros(capacity + 1, PLACE),
+        keys=np.zeros(capacity, np.uint64),
     )
 
 

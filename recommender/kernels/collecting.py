@@ -37,6 +37,7 @@ class Stores(NamedTuple):
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
         typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
+        factors: (products × factors,) as `fold_in` wants them; none where nobody asks for them.
     """
 
     list_start: Array
@@ -59,6 +60,7 @@ class Stores(NamedTuple):
     typical: Array
     popular: Array
     recent: Array
+    factors: Array
 
 
 class Scratch(NamedTuple):
@@ -69,10 +71,12 @@ class Scratch(NamedTuple):
         totals: (products + 1, lists + 3 or more) float32: what each list, the histories and repetition add to a slot,
             and the strongest single contribution of a list.
         because: (products + 1,) the product of the history behind that; value: (products + 1,) float32, the blend.
+        keys: (products,) uint64, what the best are chosen by.
         scale, coefficient: (lists + 3 or more,) float32, one through the best total of each component; that × blend.
         nearness: (histories,) float32; matched, near: (histories,) int32.
         distinct, position, times: (history_max,) the history without repetition, newest first; place_of: (products,)
             int32, where a product is in it, from 1 on.
+        lower: (folded, folded), share: (folded,), person: (factors,): of the newest products, folded in.
     """
 
     slot: Array
@@ -80,6 +84,7 @@ class Scratch(NamedTuple):
     totals: Array
     because: Array
     value: Array
+    keys: Array
     scale: Array
     coefficient: Array
     nearness: Array
@@ -89,6 +94,9 @@ class Scratch(NamedTuple):
     position: Array
     times: Array
     place_of: Array
+    lower: Array
+    share: Array
+    person: Array
 
 
 @row_kernel

@@ -5,16 +5,16 @@ What every component says of a product comes from `collecting`; here the best by
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.kernels import kernel, row_kernel
-from recommender.kernels.arrays import Held
+from recommender.kernels import row_kernel
 from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores, collect, release
-from recommender.kernels.selecting import order_best, push_best
+from recommender.kernels.folding import fold_in
+from recommender.kernels.selecting import best_of_keys, key_of
+from recommender.kernels.vectors import bits_of, float_of, inner
 
 Array = NDArray[Any]
 
@@ -25,19 +25,12 @@ _SMALLEST = 1e-3  # shares below it are alike
 SILENT = -6.907755  # the logarithm of the share of a component that says nothing
 
 
-class Found(NamedTuple):
-    """Room for the candidates of a query: (candidates,) each, features (candidates, …)."""
-
-    row: Array
-    score: Array
-    because: Array
-    features: Array
-
-
 @row_kernel
 def logarithm(value: float) -> float:
-    """The natural logarithm of a positive number to 1e-6, with the same bits on every machine: only +, x and /."""
-    mantissa, exponent = math.frexp(value)
+    """The natural logarithm of a positive float32 to 1e-6, with the same bits on every machine: only +, x and /."""
+    bits = np.int64(bits_of(np.float32(value)))
+    exponent = (bits >> 23) - 126
+    mantissa = float(float_of(np.uint32((bits & 0x7FFFFF) | 0x3F000000)))  # in [0.5, 1)
     ratio = (mantissa - 0.75) / (mantissa + 0.75)
     square = ratio * ratio
     series = 1.0 + square * (1.0 / 3.0 + square * (0.2 + square * (1.0 / 7.0 + square / 9.0)))
@@ -70,17 +63,19 @@ def gather(
         how many candidates there are.
     """
     found, count = collect(product, time_s, now_s, excluded, stores, scratch)
-    named, value = scratch.named, scratch.value
-    kept = 0
+    named, value, keys = scratch.named, scratch.value, scratch.keys
+    held = 0
     for place in range(1, found + 1):
-        if value[place] > 0 and (kept < len(row) or value[place] >= score[0]):  # asked here: a call costs 50 ns
-            kept = push_best(row, score, kept, len(row), named[place], value[place])
-    order_best(row, score, kept)
+        if value[place] > 0:
+            keys[held] = key_of(value[place], named[place])
+            held += 1
+    kept = best_of_keys(keys, held, row, score)
     strongest = len(stores.list_start) + COLUMNS_BEHIND_LISTS - 1
     for at in range(kept):
         place = scratch.slot[row[at]]
         because[at] = scratch.because[place] if scratch.totals[place, strongest] > 0 else -1
     describe(kept, row, score, len(product), bought, stores, scratch, features)
+    describe_factors(kept, row, count, stores, scratch, features)
     release(found, count, scratch)
     return kept
 
@@ -123,8 +118,33 @@ def describe(
         features[at, extra + RECENT] = stores.recent[there]
         features[at, extra + LENGTH] = min(length, 20)
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
-        features[at, extra + FACTORED] = 0
-        features[at, extra + FACTORED_LOG] = 0
+
+
+@row_kernel
+def describe_factors(kept: int, row: Array, distinct: int, stores: Stores, scratch: Scratch, features: Array) -> None:
+    """Fill the features that factors make of candidates: their share of the best, and its logarithm."""
+    column = PER_COMPONENT * (len(stores.list_start) + 1) + FACTORED
+    features[:kept, column : column + 2] = 0
+    person, width = scratch.person, len(scratch.person)
+    if distinct == 0 or width == 0:
+        return
+    fold_in(
+        scratch.distinct,
+        min(distinct, len(scratch.share)),
+        stores.factors,
+        scratch.lower,
+        scratch.share,
+        scratch.person,
+    )
+    best = np.float32(0)
+    for at in range(kept):
+        value = max(inner(person, 0, stores.factors, row[at] * width, width), np.float32(0))
+        features[at, column] = value
+        best = max(best, value)
+    for at in range(kept):
+        share = features[at, column] / best if best > 0 else np.float32(0)
+        features[at, column] = share
+        features[at, column + 1] = logarithm(float(share) + _SMALLEST)
 
 
 @row_kernel
@@ -205,41 +225,3 @@ def gather_all(
             because,
             features[query],
         )
-
-
-@kernel
-def gather_one(
-    product: Array,
-    time_s: Array,
-    now_s: int,
-    bought: Array,
-    excluded: Array,
-    stores_held: Held[Stores],
-    scratch_held: Held[Scratch],
-    out: Found,
-) -> int:
-    """`gather` for one request; it keeps the interpreter's lock, so that one scratch does for all threads."""
-    stores, scratch = stores_held.arrays, scratch_held.arrays
-    return gather(
-        product, time_s, now_s, bought, excluded, stores, scratch, out.row, out.score, out.because, out.features
-    )
-
-
-@kernel
-def add_factors(person: Array, product: Array, row: Array, features: Array, column: int) -> None:
-    """What factors make of the candidates: their share of the best, and its logarithm, from a column on.
-
-    Args:
-        person: (factors,); product: (products, factors); row: (n,) candidates; features: (n, …).
-    """
-    best = 0.0
-    for at in range(len(row)):
-        value = 0.0
-        for factor in range(len(person)):
-            value += person[factor] * product[row[at], factor]
-        features[at, column] = max(value, 0.0)
-        best = max(best, value)
-    for at in range(len(row)):
-        share = features[at, column] / best if best > 0 else 0.0
-        features[at, column] = share
-        features[at, column + 1] = logarithm(share + _SMALLEST)

@@ -14,6 +14,7 @@ import numpy as np
 
 from recommender.kernels import row_kernel
 from recommender.kernels.arrays import Array
+from recommender.kernels.selecting import part_best
 from recommender.kernels.vectors import LANES, above, bits_of, clear, float_of, lowest_bit, prefetch
 
 SIZE_BITS = 24  # of a visit's 64: where a group begins, and its size
@@ -188,31 +189,6 @@ def write_best(rank: int, factors: Factors, keys: Array, count: int, out: Array)
     best = np.sort(keys[:count])
     for place in range(count):
         out[row, place] = best[count - 1 - place]
-
-
-@row_kernel
-def part_best(keys: Array, count: int, kept: int) -> None:
-    """Bring the greatest `kept` of the first `count` keys to the front, in any order. Source: Hoare's Find (1961)."""
-    low, high = 0, count - 1
-    while low < high:
-        first, middle, last = keys[low], keys[(low + high) >> 1], keys[high]
-        pivot = max(min(first, middle), min(max(first, middle), last))
-        left, right = low, high
-        while left <= right:
-            while keys[left] > pivot:
-                left += 1
-            while keys[right] < pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
-        if kept - 1 <= right:
-            high = right
-        elif kept - 1 >= left:
-            low = left
-        else:
-            break
 
 
 @row_kernel

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels import row_kernel
+from recommender.kernels.vectors import bits_of, float_of
 
 Array = NDArray[Any]
+
+_HALF, _ROWS = np.uint64(32), np.int64(2**32 - 1)
 
 
 @row_kernel
@@ -121,3 +124,59 @@ def keep_largest(value: Array, items: Array, count: int, limit: int) -> int:
         else:
             high = place - 1
     return limit
+
+
+@row_kernel
+def part_best(keys: Array, count: int, kept: int) -> None:
+    """Bring the greatest `kept` of the first `count` keys to the front, in any order. Source: Hoare's Find (1961)."""
+    low, high = 0, count - 1
+    while low < high:
+        first, middle, last = keys[low], keys[(low + high) >> 1], keys[high]
+        pivot = max(min(first, middle), min(max(first, middle), last))
+        left, right = low, high
+        while left <= right:
+            while keys[left] > pivot:
+                left += 1
+            while keys[right] < pivot:
+                right -= 1
+            if left <= right:
+                keys[left], keys[right] = keys[right], keys[left]
+                left += 1
+                right -= 1
+        if kept - 1 <= right:
+            high = right
+        elif kept - 1 >= left:
+            low = left
+        else:
+            break
+
+
+@row_kernel
+def key_of(score: float, row: int) -> Any:
+    """A number that is greater the better: by the bits of a positive float32 score, equal ones by the smaller row."""
+    return (np.uint64(bits_of(np.float32(score))) << _HALF) | np.uint64(_ROWS - row)
+
+
+@row_kernel
+def row_of_key(key: Any) -> int:
+    """The row that a key was made of."""
+    return int(_ROWS - np.int64(key & np.uint64(_ROWS)))
+
+
+@row_kernel
+def score_of_key(key: Any) -> Any:
+    """The score that a key was made of, float32."""
+    return float_of(np.uint32(key >> _HALF))
+
+
+@row_kernel
+def best_of_keys(keys: Array, count: int, rows: Array, scores: Array) -> int:
+    """Fill rows and scores with the best of the first `count` keys, the best first; returns how many fit."""
+    kept = min(count, len(rows))
+    if kept < count:
+        part_best(keys, count, kept)
+    best = np.sort(keys[:kept])
+    for at in range(kept):
+        key = best[kept - 1 - at]
+        rows[at], scores[at] = row_of_key(key), score_of_key(key)
+    return kept

@@ -1,6 +1,7 @@
 """What numba has no words for: prefetching, comparing 64 counters at once, the bits of a float. Any processor has them.
 
-numba's own vectoriser unrolls short loops into scalar code before it looks at them; `above` says vector outright.
+numba's own vectoriser unrolls short loops into scalar code before it looks at them, and may not put a sum into another
+order; `above` and `inner` say vector outright.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
 LANES = 64  # counters that `above` compares at once
+FLOATS = 16  # products that `inner` adds at once
 
 _BYTE, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _READ, _KEEP, _DATA = (ir.Constant(_INT32, value) for value in (0, 3, 1))
@@ -71,6 +73,39 @@ def clear(_typing: Any, array: Any, at: Any) -> Any:
 
 
 @intrinsic
+def inner(_typing: Any, one: Any, at: Any, other: Any, place: Any, count: Any) -> Any:
+    """The inner product of `one[at : at + count]` and `other[place : place + count]`, the same bits on any processor.
+
+    Both are float32 and all of them within their arrays; `count` is a multiple of FLOATS. Sums are float32, FLOATS side
+    by side, then of halves.
+    """
+    vector = ir.VectorType(ir.FloatType(), FLOATS)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointers = []
+        for which in (0, 2):
+            array = context.make_array(signature.args[which])(context, builder, arguments[which])
+            pointers.append(builder.gep(array.data, [arguments[which + 1]]))
+        total = cgutils.alloca_once_value(builder, ir.Constant(vector, None))  # type: ignore[no-untyped-call]
+        width = ir.Constant(_INT64, FLOATS)
+        with cgutils.for_range(builder, builder.sdiv(arguments[4], width)) as loop:
+            behind = builder.mul(loop.index, width)
+            parts = [
+                builder.load(builder.bitcast(builder.gep(pointer, [behind]), vector.as_pointer()), align=4)
+                for pointer in pointers
+            ]
+            builder.store(builder.fadd(builder.load(total), builder.fmul(*parts)), total)
+        value, size = builder.load(total), FLOATS
+        while size > 1:
+            size //= 2
+            halves = [_part_of(builder, value, begin, size) for begin in (0, size)]
+            value = builder.fadd(*halves)
+        return builder.extract_element(value, ir.Constant(_INT32, 0))
+
+    return types.float32(one, types.intp, other, types.intp, types.intp), generate
+
+
+@intrinsic
 def lowest_bit(_typing: Any, mask: Any) -> Any:
     """The place of the lowest bit that is set; there must be one."""
 
@@ -98,6 +133,12 @@ def float_of(_typing: Any, bits: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.uint32), generate
+
+
+def _part_of(builder: Any, vector: Any, begin: int, size: int) -> Any:
+    """So many elements of a vector, as a shorter one."""
+    places = ir.Constant(ir.VectorType(_INT32, size), list(range(begin, begin + size)))
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), places)
 
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

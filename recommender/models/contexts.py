@@ -20,7 +20,6 @@ from recommender.kernels.ordering import count_keys
 
 VISIT_PRODUCTS_MAX = 50  # the newest of a visit; crawlers look at everything
 PERSON_PRODUCTS_MAX = 100  # the newest of a person, for the same reason
-ENTRIES_MAX = 20_000_000  # the newest interactions that groups are made of: a product of a large shop has thousands
 _PERSON_SHARE = 8  # a shared person weighs an eighth of a shared visit
 _SHRINK = 3.0
 _ONE_CUBE_ROOT = 256.0  # three norms divide a fixed-point weight
@@ -60,16 +59,12 @@ class Contexts(msgspec.Struct, frozen=True):
 def contexts_of(interactions: Interactions, gap_s: int) -> Contexts:
     """Visits (interactions of one person without orders, no pause longer than `gap_s`) and people.
 
-    Cost: a few passes over the newest `ENTRIES_MAX`; memory: 20 bytes for each, and as many more for a moment.
+    Cost: a few passes ; memory: 20 bytes an interaction, and as many more for a moment.
     """
-    newest = _Columns(
-        interactions.person[interactions.subject[-ENTRIES_MAX:]],
-        since_first(interactions.time_s[-ENTRIES_MAX:]),
-        interactions.product[-ENTRIES_MAX:],
-        interactions.kind[-ENTRIES_MAX:],
-    )
+    person, time_s = interactions.person[interactions.subject], since_first(interactions.time_s)
+    told = _Columns(person, time_s, interactions.product, interactions.kind)
     products = len(interactions.products)
-    return _grouped(_visits(newest, gap_s, products), _people(newest, products), products)
+    return _grouped(_visits(told, gap_s, products), _people(told, products), products)
 
 
 class _Columns(NamedTuple):

@@ -13,15 +13,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import IntVector
 from recommender.histories import Histories
 from recommender.interactions import numbered_by_appearance
+from recommender.kernels.vectors import FLOATS
 from recommender.models.neighbours import Neighbours, best_of, joined
 
 ROWS_AT_ONCE = 256
-HISTORY_MAX = 50  # the newest products of a history that are folded in
+FOLDED_MAX = 50  # the newest products of a history that are folded in
 _SEED = 1
-_DIGITS = 6  # decimals kept: further ones depend on how a library adds up
+_DIGITS, _FOLDING_DIGITS = 6, 9  # decimals kept: further ones depend on how a library adds up
 
 Matrix = NDArray[np.float32]
 
@@ -40,10 +40,12 @@ class FactorsConfiguration(msgspec.Struct, frozen=True):
 
 
 class Factors(NamedTuple):
-    """`product` (products, factors) float32 and `gram` (factors, factors), its square plus the regularisation."""
+    """`product` (products, factors) float32; `folding` (products, factors, filled up with zeros to whole vectors), the
+    same as `kernels/folding.py` wants them.
+    """
 
     product: Matrix
-    gram: NDArray[np.float64]
+    folding: Matrix
 
 
 def fit_factors(people: Histories, configuration: FactorsConfiguration, threads: int = 1) -> Factors:
@@ -65,7 +67,7 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration, threads:
     width = configuration.factors
     if not len(people.product):
         nothing = np.zeros((people.products, width), np.float32)
-        return Factors(nothing, configuration.regularization * np.eye(width))
+        return Factors(nothing, _in_vectors(nothing))
     first = int(np.searchsorted(people.start, len(people.product) - configuration.entries_max, side="left"))
     begin, start = people.start[first], people.start[first:] - people.start[first]
     product, time_s = people.product[begin:], people.time_s[begin:]
@@ -87,8 +89,14 @@ def fit_factors(people: Histories, configuration: FactorsConfiguration, threads:
         model.fit(matrix, show_progress=False)
         rounded = np.zeros((people.products, width))
         rounded[column >= 0] = np.round(np.asarray(model.item_factors, np.float64), _DIGITS)[column[column >= 0]]
-        gram = rounded.T @ rounded + configuration.regularization * np.eye(width)
-    return Factors(rounded.astype(np.float32), np.round(gram, _DIGITS))
+        gram = np.round(rounded.T @ rounded, _DIGITS) + configuration.regularization * np.eye(width)
+        whitening = np.sqrt(configuration.alpha) * np.linalg.inv(np.linalg.cholesky(gram)).T
+        folding = np.round(rounded @ whitening, _FOLDING_DIGITS).astype(np.float32)
+    return Factors(rounded.astype(np.float32), _in_vectors(folding))
+
+
+def _in_vectors(factors: Matrix) -> Matrix:
+    return np.pad(factors, ((0, 0), (0, -factors.shape[1] % FLOATS)))
 
 
 def latent(factors: Factors, kept: int, threads: int = 1) -> Neighbours:
@@ -107,11 +115,3 @@ def latent(factors: Factors, kept: int, threads: int = 1) -> Neighbours:
 
     with ThreadPoolExecutor(threads) as pool:
         return joined(list(pool.map(block, range(0, len(product), ROWS_AT_ONCE))))
-
-
-def fold_in(history: IntVector, factors: Factors, alpha: float) -> NDArray[np.float64]:
-    """The vector of somebody who took these products, each once. Cost: 40 µs at 64 factors."""
-    taken = factors.product[np.unique(history[-HISTORY_MAX:])].astype(np.float64)
-    confident = factors.gram + alpha * (taken.T @ taken)
-    solved: NDArray[np.float64] = np.linalg.solve(confident, (1.0 + alpha) * taken.sum(axis=0))
-    return solved

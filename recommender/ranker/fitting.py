@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ranking import FloatVector, Purpose
 from recommender.candidates.gathering import Gathered, gather_questions, labels_of
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
-from recommender.candidates.stores import FEATURES, factors_of, stores_of
+from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
@@ -87,14 +87,8 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
         return _alone(COMPONENT_NAMES.index(model))
     blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
-    gathered = gather_questions(
-        stores_of(shared, plan, purpose),
-        questions.sampled(QUESTIONS_MAX, 0),
-        plan.candidates,
-        threads,
-        (factors_of(shared), plan.factors.alpha),
-    )
-    choices = choices_of(gathered, questions.sampled(QUESTIONS_MAX, 0))
+    some = questions.sampled(QUESTIONS_MAX, 0)
+    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
     fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
     parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
     rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}

@@ -18,6 +18,7 @@ from recommender.ranker.configuration import LEAVES_MAX
 Array = NDArray[Any]
 Section = dict[str, str]
 
+NO_TREES = "end of trees"  # what the text of a model without any is
 _IS_CATEGORICAL, _IS_DEFAULT_LEFT = 1, 2
 # By the two bits of LightGBM's missing type (none, zero, NaN), then by whether missing goes left.
 _MISSING = ((NAN_IS_ZERO, NAN_IS_ZERO), (ZERO_RIGHT, ZERO_LEFT), (NAN_RIGHT, NAN_LEFT))
@@ -69,7 +70,7 @@ def _sections(text: str) -> tuple[Section, list[Section]]:
     header: Section = {}
     sections: list[Section] = []
     for line in text.split("\n"):
-        if line == "end of trees":
+        if line == NO_TREES:
             break
         key, _, value = line.partition("=")
         if key == "Tree":

@@ -144,7 +144,7 @@ def _shared(
     known: dict[str, Neighbours] | None = None,
 ) -> Arrays:
     arrays = shared_arrays(fit_lists(material, plan, text, factors, threads, known), material, plan)
-    return arrays | {f"factors_{name}": part for name, part in factors._asdict().items()}
+    return arrays | {"factors": factors.folding}
 
 
 def _given(interactions: Interactions, validation: Validation) -> Slice:

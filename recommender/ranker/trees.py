@@ -15,12 +15,10 @@ from recommender.kernels.choice import score_linear
 from recommender.kernels.trees import Trees
 from recommender.ranker.choices import Choices, check, only, telling
 from recommender.ranker.configuration import TreesConfiguration
-from recommender.ranker.flattening import flatten
+from recommender.ranker.flattening import NO_TREES, flatten
 
 if TYPE_CHECKING:
     import lightgbm
-
-_NO_TREES = "end of trees"
 
 
 class TreesFit(NamedTuple):
@@ -61,7 +59,7 @@ def fit_trees(
     assert choices.features.shape[1] == until.features.shape[1]
     learning, stopping = only(choices, telling(choices)), only(until, telling(until))
     if not learning.queries:
-        return TreesFit(flatten(_NO_TREES), 0, 0, 0.0)
+        return TreesFit(flatten(NO_TREES), 0, 0, 0.0)
     train = _dataset(learning, weights)
     callbacks: list[Callable[..., Any]] = []
     slices = []

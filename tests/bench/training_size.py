@@ -30,7 +30,7 @@ LONGER, LENGTH_MAX, STEP_S = 0.65, 60, 60  # chance of one view more in a visit;
 BUYS, BOUGHT_MAX, CARTS, WISHES = 0.1, 3, 0.12, 0.02
 FAVOURITE, ASTRAY = 0.5, 0.15  # visits to a person's own department; views of another one than the visit's
 THREADS, TIMEOUT_S = 2, 7_200
-QUICK, FULL = (100_000,), (10_000_000, 100_000_000)  # events; the largest wants a machine of 16 GB
+QUICK, FULL = 100_000, 100_000_000  # events; the latter wants 16 GB
 
 Ints = NDArray[np.int64]
 
@@ -58,24 +58,19 @@ class _Day(NamedTuple):
     order_person: NDArray[np.int32]
 
 
-def rows(sizes: tuple[int, ...], seed: int) -> list[Row]:
-    """What training takes for shops of so many events."""
-    found = []
-    for events in sizes:
-        done = child("tests.bench.training_size", events, seed, timeout_s=TIMEOUT_S)
-        more = done.more
-        shown = (
-            f"generated: {more['products']:,.0f} products, {more['people']:,.0f} people, {more['orders']:,.0f} orders"
-        )
-        found += [
-            Row(f"training, {events / 1e6:g} million events", "events", [done.count], shown),
-            Row("", "s", [done.wall_s], f"wall, {THREADS} threads, ranker and search included"),
-            Row("", "CPU s", [done.cpu_s]),
-            Row("", "MB at most", [done.peak_mb], f"resident, whole process; {more['columns_mb']:,.0f} are the events"),
-            Row("", "bytes/event", [1e6 * done.peak_mb / done.count], "of that peak"),
-            Row("snapshot", "MB", [more["snapshot_mb"]]),
-        ]
-    return found
+def rows(events: int, seed: int) -> list[Row]:
+    """What training takes for a shop of so many events."""
+    done = child("tests.bench.training_size", events, seed, timeout_s=TIMEOUT_S)
+    more = done.more
+    shown = f"generated: {more['products']:,.0f} products, {more['people']:,.0f} people, {more['orders']:,.0f} orders"
+    return [
+        Row(f"training, {events / 1e6:g} million events", "events", [done.count], shown),
+        Row("", "s", [done.wall_s], f"wall, {THREADS} threads, ranker and search included"),
+        Row("", "CPU s", [done.cpu_s]),
+        Row("", "MB at most", [done.peak_mb], f"resident, whole process; {more['columns_mb']:,.0f} are the events"),
+        Row("", "bytes/event", [1e6 * done.peak_mb / done.count], "of that peak"),
+        Row("snapshot", "MB", [more["snapshot_mb"]]),
+    ]
 
 
 def generated(events: int, seed: int) -> Interactions:

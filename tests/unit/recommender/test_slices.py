@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.candidates.slices import Slice, cut, without
+from recommender.candidates.slices import Slice, cut, newest_of, without
 from recommender.interactions import ORDER, Interactions
 from tests.support.browsing import Row, rows_of, shop_of
 
@@ -47,7 +47,23 @@ def assert_sound(shop: Interactions, held: Slice) -> None:
             assert history.products.max() < len(shop.products)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 200))
+def test_the_newest_interactions_are_the_last_ones_with_whole_orders(
+    seed: int, subjects: int, entries_max: int
+) -> None:
+    shop = shop_of(rows_of(seed, subjects, 12), 12)
+    newest = newest_of(shop, entries_max)
+    size, more = len(newest.kind), len(newest.kind) - min(entries_max, len(shop.kind))
+    assert 0 <= more < 12
+    assert more == 0 or (newest.order[: more + 1] == newest.order[0]).all()
+    for column in ("kind", "subject", "product", "time_s", "quantity"):
+        assert getattr(newest, column).tolist() == getattr(shop, column)[len(shop.kind) - size :].tolist()
+    assert lines(newest) == lines_of_orders(newest)
+    assert len(newest.orders) == len({order for order, _ in lines(newest)})
+
+
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 12))
 def test_what_is_asked_for_is_nowhere_in_the_rest(seed: int, subjects: int, products: int) -> None:
     shop = shop_of(rows_of(seed, subjects, products), products)
