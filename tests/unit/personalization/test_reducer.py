@@ -14,6 +14,7 @@ from ingest.vocabulary.events import (
     EmailOpened,
     EmailSent,
     Event,
+    HomepageShown,
     ListViewed,
     OrderCancelled,
     OrderRefunded,
@@ -95,6 +96,7 @@ def test_a_visit_without_a_product_is_a_visit(event: Event) -> None:
     "event",
     [
         fact(RankingShown, 9, request_id="r", placement="home.popular", product_ids=("a",)),
+        fact(HomepageShown, 9, request_id="r", variant="rainy-day"),
         fact(EmailSent, 9),
         fact(EmailOpened, 9),
         fact(Custom, 9, name="x"),
