@@ -46,15 +46,15 @@ def write_database(path: Path, records: Mapping[str, Mapping[str, Any]]) -> Path
 def _metadata(nodes: int) -> bytes:
     return _encoded(
         {
-            "binary_format_major_version": 2,
-            "binary_format_minor_version": 0,
-            "build_epoch": 1_700_000_000,
+            "binary_format_major_version": _whole(5, 2),
+            "binary_format_minor_version": _whole(5, 0),
+            "build_epoch": _whole(9, 1_700_000_000),
             "database_type": "Test-City",
             "description": {"en": "A test"},
-            "ip_version": 4,
+            "ip_version": _whole(5, 4),
             "languages": ["en"],
-            "node_count": nodes,
-            "record_size": 24,
+            "node_count": _whole(6, nodes),
+            "record_size": _whole(5, 24),
         }
     )
 
@@ -65,13 +65,19 @@ def _encoded(value: Any) -> bytes:
             return _control(2, len(value.encode())) + value.encode()
         case float():
             return _control(3, 8) + struct.pack(">d", value)
-        case int():
-            return _control(6, 4) + value.to_bytes(4, "big")
+        case bytes():
+            return value  # encoded already
         case dict():
             return _control(7, len(value)) + b"".join(_encoded(key) + _encoded(each) for key, each in value.items())
         case list():
             return _control(11, len(value)) + b"".join(map(_encoded, value))
     raise TypeError(value)
+
+
+def _whole(kind: int, value: int) -> bytes:
+    """A whole number of a kind, in as many bytes as it needs."""
+    content = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return _control(kind, len(content)) + content
 
 
 def _control(kind: int, size: int) -> bytes:
