@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ingest.logs.claim_ids import Claim, claim_of, place_of
-from ingest.vocabulary.events import RankingShown, Recorded
+from ingest.vocabulary.events import Recorded, Shown
 
 
 class Repeats(Protocol):
@@ -67,5 +67,5 @@ EVERY_FACT = EveryFact()
 
 
 def _is_claimed(recorded: Recorded) -> bool:
-    """Whether a fact was appended once; shown lists have an id of our own making and nobody sends them again."""
-    return not isinstance(recorded.event, RankingShown)
+    """Whether a fact was appended once; what was shown has an id of our own making and nobody sends it again."""
+    return not isinstance(recorded.event, Shown)

@@ -26,6 +26,7 @@ from personalization.customer.profile import (
     weight_max,
     wishlist_max,
 )
+from personalization.customer.touches import merged_touches
 
 
 def merged(profile: Profile, other: Profile, absorbed: Subject) -> Profile:
@@ -50,6 +51,7 @@ def merged(profile: Profile, other: Profile, absorbed: Subject) -> Profile:
         sessions=profile.sessions + other.sessions,
         consent=merged_consent(profile.consent, other.consent),
         linked=_merged_linked(profile.linked, (*other.linked, absorbed)),
+        touches=merged_touches(profile.touches, other.touches),
     )
     for order_id in _cancelled_elsewhere(profile.recent_orders, other.recent_orders):
         if order_id in both.recent_orders:

@@ -15,6 +15,7 @@ import msgspec
 from ingest.vocabulary.errors import Corrupt, NewerVersion
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
 from personalization.customer.entries import newest_at_ms, newest_first
+from personalization.customer.touches import NO_TOUCHES, Touches
 
 recents_max = 50  # more than one visit's worth; older interest adds nothing that purchases do not say better
 cart_max = 100  # what storefronts themselves allow in a cart
@@ -94,6 +95,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
         consent: what the person agreed to, by purpose; an absent purpose was never asked.
         linked: subjects whose history moved here, the latest last.
         merged_into: the known subject that this one's history moved to, if it did.
+        touches: which traffic sources brought them first, and to the newest visit.
     """
 
     recents: Mapping[ProductId, Recent] = {}
@@ -110,6 +112,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     consent: Mapping[str, bool] = {}
     linked: tuple[Subject, ...] = ()
     merged_into: Subject | None = None
+    touches: Touches = NO_TOUCHES
 
     @property
     def recent_products(self) -> tuple[ProductId, ...]:

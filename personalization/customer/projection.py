@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ingest.vocabulary.events import CustomerEvent, CustomerIdentified, Event, ProfileMerged, RankingShown, Recorded
+from ingest.vocabulary.events import CustomerEvent, CustomerIdentified, Event, ProfileMerged, Recorded, Shown
 from ingest.vocabulary.ids import content_id, partition_of
 from personalization.customer.profile import EMPTY, Profile, decode_profile, encode_profile
 from personalization.customer.reducer import evolve
@@ -22,9 +22,9 @@ class ProfileProjection:
     name = "profile"
 
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
-        """The subject of a fact about a person; a list that was shown says nothing about them."""
+        """The subject of a fact about a person; what was shown says nothing about them."""
         event = recorded.event
-        if isinstance(event, CustomerEvent) and not isinstance(event, RankingShown):
+        if isinstance(event, CustomerEvent) and not isinstance(event, Shown):
             return (event.subject,)
         return ()
 

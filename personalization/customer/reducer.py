@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from ingest.vocabulary.clock import epoch_ms
+from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import (
     CheckoutStarted,
     ConsentChanged,
@@ -35,7 +36,7 @@ from ingest.vocabulary.events import (
     WishlistAdded,
     WishlistRemoved,
 )
-from ingest.vocabulary.ids import ProductId, Subject
+from ingest.vocabulary.ids import ProductId
 from personalization.customer.entries import append, put, without
 from personalization.customer.merge import bounded_consent, merged
 from personalization.customer.orders import order_lines, with_cancellation, with_order, with_refund
@@ -53,11 +54,10 @@ from personalization.customer.profile import (
     weight_max,
     wishlist_max,
 )
+from personalization.customer.touches import after_visit, session_gap_ms
 
 # Interest in tenths of a view. Buying says most; a click says little, since the view it leads to is told as well.
 VIEW, CLICK, WISH, ADD, ORDER, REVIEW = 10, 3, 20, 30, 50, 10
-
-session_gap_ms = 30 * 60_000  # half an hour of silence ends a visit, as web analytics count
 
 
 def evolve(profile: Profile | None, event: Event) -> Profile | None:
@@ -68,11 +68,11 @@ def evolve(profile: Profile | None, event: Event) -> Profile | None:
     before = EMPTY if profile is None else profile
     match event:
         case ProductViewed():
-            after = _viewed(before, event.product_id, epoch_ms(event.occurred_at))
+            after = _viewed(before, event, epoch_ms(event.occurred_at))
         case CustomerErased():
             return None
         case CustomerIdentified():
-            after = _identified(before, event.subject, event.known, epoch_ms(event.occurred_at))
+            after = _identified(before, event, epoch_ms(event.occurred_at))
         case VisitorExpired():
             after = _expired(before, epoch_ms(event.last_seen_at))
         case ProfileMerged():
@@ -115,28 +115,27 @@ def _visited(profile: Profile, event: Event) -> Profile:
             after = profile if product_id is None else _interested(profile, product_id, CLICK, at_ms)
         case _:
             return profile
-    first_seen_ms, last_seen_ms, sessions = _seen(profile, at_ms)
-    return replace(after, first_seen_ms=first_seen_ms, last_seen_ms=last_seen_ms, sessions=sessions)
+    return _come_by(after, profile, event.context, at_ms)
 
 
-def _viewed(profile: Profile, product_id: ProductId, at_ms: int) -> Profile:
+def _viewed(profile: Profile, event: ProductViewed, at_ms: int) -> Profile:
     first_seen_ms, last_seen_ms, sessions = _seen(profile, at_ms)
     return replace(
         profile,
-        recents=_with_interest(profile.recents, (product_id,), VIEW, at_ms),
+        recents=_with_interest(profile.recents, (event.product_id,), VIEW, at_ms),
         first_seen_ms=first_seen_ms,
         last_seen_ms=last_seen_ms,
         sessions=sessions,
         views=profile.views + 1,
+        touches=after_visit(profile.touches, event.context, at_ms),
     )
 
 
-def _identified(profile: Profile, subject: Subject, known: Subject, at_ms: int) -> Profile:
+def _identified(profile: Profile, event: CustomerIdentified, at_ms: int) -> Profile:
     """A visitor who turned out to be somebody else leaves a pointer; what comes later folds on it as usual."""
-    if known != subject:
-        return Profile(merged_into=known)
-    first_seen_ms, last_seen_ms, sessions = _seen(profile, at_ms)
-    return replace(profile, first_seen_ms=first_seen_ms, last_seen_ms=last_seen_ms, sessions=sessions)
+    if event.known != event.subject:
+        return Profile(merged_into=event.known)
+    return _come_by(profile, profile, event.context, at_ms)
 
 
 def _expired(profile: Profile, last_seen_ms: int) -> Profile:
@@ -206,6 +205,18 @@ def _with_interest(
         if had is not None:
             changed[product_id] = Recent(min(had.weight + weight, weight_max), max(had.at_ms, at_ms))
     return append(recents, changed, recents_max, at_ms)
+
+
+def _come_by(after: Profile, before: Profile, context: Context | None, at_ms: int) -> Profile:
+    """The profile with when the shopper was in the shop, and what brought them."""
+    first_seen_ms, last_seen_ms, sessions = _seen(before, at_ms)
+    return replace(
+        after,
+        first_seen_ms=first_seen_ms,
+        last_seen_ms=last_seen_ms,
+        sessions=sessions,
+        touches=after_visit(before.touches, context, at_ms),
+    )
 
 
 def _seen(profile: Profile, at_ms: int) -> tuple[int, int, int]:

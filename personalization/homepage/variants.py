@@ -21,29 +21,16 @@ from personalization.homepage.conditions import (
 )
 from personalization.homepage.language import read_condition
 from personalization.homepage.regions import Box
+from personalization.page.boosts import Boost, boost_problems
 from personalization.page.request import limit_max
 
 variants_max = 1_000  # a merchandiser who has more generates them
 rows_max = 20  # as many as one request may ask for
-boosts_max = 20  # each costs a pass over the candidates of a row
-boost_values_max = 100
-lift_min, lift_max = 0.01, 100.0  # beyond is a filter
 content_bytes_max = 64_000  # as JSON, all translations included: content belongs into the shop's own system
 name_length_max = 100
 priority_max = 1_000_000
 
 DEFAULT_NAME = "default"
-
-
-class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Products of any of the categories, or with any of an attribute's values, score `lift` times as much in the row;
-    below 1 they are held back. Exactly one of `category` and `attribute` is given.
-    """
-
-    lift: float
-    category: tuple[str, ...] = ()
-    attribute: str | None = None
-    values: tuple[str, ...] = ()
 
 
 class VariantRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,17 +181,8 @@ def _row_problems(row: VariantRow, placements: Collection[str]) -> list[str]:
     checks = [
         (row.placement not in placements, f"no placement is called {row.placement!r}"),
         (row.limit is not None and not 1 <= row.limit <= limit_max, f"limit must be 1 to {limit_max}, got {row.limit}"),
-        (len(row.boosts) > boosts_max, f"it may have {boosts_max} boosts, got {len(row.boosts)}"),
     ]
-    for boost in row.boosts:
-        by_attribute = boost.attribute is not None
-        checks += [
-            (not lift_min <= boost.lift <= lift_max, f"lift must be {lift_min} to {lift_max:g}, got {boost.lift}"),
-            (by_attribute == bool(boost.category), "a boost is for a category or for an attribute"),
-            (by_attribute != bool(boost.values), "an attribute goes with its values, and values with an attribute"),
-            (max(len(boost.values), len(boost.category)) > boost_values_max, f"{boost_values_max} values are enough"),
-        ]
-    return [message for wrong, message in checks if wrong]
+    return [*(message for wrong, message in checks if wrong), *boost_problems(row.boosts)]
 
 
 def _backwards(begins: datetime | None, ends: datetime | None) -> bool:

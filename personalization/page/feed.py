@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates
 from personalization.customer.profile import Profile
+from personalization.page.boosts import boosted
 from personalization.page.filters import refusals
 from personalization.page.placements import Placement
 from personalization.page.request import RowRequest
@@ -26,17 +27,18 @@ from personalization.page.strategies import BY_NAME, Asking, Offer, Strategy, fa
 
 offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
-offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters
+offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters or boosts lift
 
 
-class Step(msgspec.Struct, frozen=True):
-    """What one strategy contributed: `refused` counts by hard filter and by rule."""
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one strategy contributed: `refused` counts by hard filter and by rule, `boosted` by boost, in words."""
 
     strategy: str
     category: str | None
     offered: int
     taken: int
     refused: dict[str, int]
+    boosted: dict[str, int] = {}
 
 
 class Ranking(NamedTuple):
@@ -127,23 +129,34 @@ def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
 
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
-    limit = max(offered_first * row.limit, offered_min) * (1 if asking.request.filter is None else offered_growth)
+    placement, request = asking.placement, asking.request
+    widened = request.filter is not None or bool(placement.boosts)
+    limit = max(offered_first * row.limit, offered_min) * (offered_growth if widened else 1)
     before = len(row.picks)
     row.refused.clear()
-    offer = strategy(asking, limit)
+    offer, lifted = _offered(strategy, asking, limit)
     row.add(offer)
     offered = len(offer.candidates.products)
     while not row.full and offered >= limit:
         limit *= offered_growth
-        offer = strategy(asking, limit)
+        offer, lifted = _offered(strategy, asking, limit)
         if len(offer.candidates.products) <= offered:
             break
         offered = len(offer.candidates.products)
         row.add(offer)
-    if asking.request.explain:
-        refused = refusals(offer.candidates.products, asking.shelf, asking.request.filter)
+    if request.explain:
+        refused = refusals(offer.candidates.products, asking.shelf, request.filter)
         refused.update(Counter(row.refused.values()))
-        steps.append(Step(name, offer.category, offered, len(row.picks) - before, refused))
+        steps.append(Step(name, offer.category, offered, len(row.picks) - before, refused, lifted))
+
+
+def _offered(strategy: Strategy, asking: Asking, limit: int) -> tuple[Offer, dict[str, int]]:
+    """What a strategy offers, in the order that the placement's boosts give it, and how many each was for."""
+    offer, boosts = strategy(asking, limit), asking.placement.boosts
+    if not boosts or not len(offer.candidates.products):
+        return offer, {}
+    candidates, lifted = boosted(offer.candidates, boosts, asking.shelf)
+    return offer._replace(candidates=candidates), lifted
 
 
 def _relax(row: Row, asking: Asking, relax: Callable[[], None], steps: list[Step]) -> None:

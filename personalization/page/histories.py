@@ -11,7 +11,7 @@ from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import CART, NOTHING, ORDER, VIEW, WISHLIST, CountVector, History, IntVector
 from personalization.customer.entries import Timed, newest_first
 from personalization.customer.profile import Profile
-from personalization.customer.reducer import session_gap_ms
+from personalization.customer.touches import session_gap_ms
 
 recent_deeds_max = 50  # as many different products as the models look at
 bought_deeds_max = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
@@ -10,6 +11,7 @@ import msgspec
 
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ids import ProductId
+from personalization.page.boosts import Boost, boost_problems
 from personalization.page.request import limit_default, limit_max
 
 SeedSource = Literal["asked", "cart", "last_order", "history"]
@@ -57,6 +59,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             kind, each but once; then what is all but the same as one of these, then what goes with everything, then
             what may stand in for the asked, of which the strongest has one place in ten.
         category_max, brand_max: so many of one kind, while there are others in the same strategy's offer.
+        boosts: what weighs more or less than its score says, within each strategy's offer.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     brand_max: int | None = None
     pins: tuple[Pin, ...] = ()
     exclude: tuple[ProductId, ...] = ()
+    boosts: tuple[Boost, ...] = ()
 
 
 _HISTORY: tuple[SeedSource, ...] = ("asked", "history")
@@ -196,4 +200,5 @@ def _problem(placement: Placement, strategies: Collection[str]) -> str | None:
         (len({pin.product_id for pin in placement.pins}) < len(positions), "a product is pinned twice"),
         (len(placement.exclude) > exclude_max, f"it may exclude {exclude_max} products"),
     )
-    return next((message for wrong, message in checks if wrong), None)
+    found = (message for wrong, message in checks if wrong)
+    return next(chain(found, boost_problems(placement.boosts)), None)

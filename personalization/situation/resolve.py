@@ -14,8 +14,10 @@ import msgspec
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.context import Context, Device, Place, TrafficSource, WeatherCondition
 from personalization.customer.profile import Profile
+from personalization.customer.touches import DIRECT, NO_TOUCHES, Touches, session_gap_ms, tidy
 from personalization.situation.channels import Channel, channel_of
 from personalization.situation.client_hints import Hints, read_hints
+from personalization.situation.consent import NOTHING_SAID, refusal
 from personalization.situation.parts import (
     COUNTED,
     FORM_FACTOR,
@@ -31,7 +33,7 @@ from personalization.situation.parts import (
     unknown,
 )
 from personalization.situation.seasons import Season, hemisphere_of, season_of
-from personalization.situation.traffic import DIRECT, NO_TOUCHES, Touches, tidy, touch_of
+from personalization.situation.traffic import touch_of
 from personalization.situation.user_agent import Agent, read_user_agent
 from personalization.situation.visitor import Acquaintance, PriceOf, visitor_of
 from personalization.situation.weather import Comfort, Reading, above_normal, comfort_of, temperature
@@ -55,10 +57,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         shop: where the shop sells, for what nothing else tells.
         shop_zone: the shop's time zone.
         reading: a provider's weather for the place and hour.
+        at_shop: whether that is the shop's place, because nothing tells the visitor's.
         profile: what is known of whoever asks; None for nobody, and where they refused.
         touches: the first touch and the visit's, if they are kept.
         segment: of the customer, by whatever keeps segments.
         price_of: current prices, for the value of a cart.
+        refused: why the person must be left out, in words; empty where nothing speaks against it.
     """
 
     now: datetime
@@ -73,10 +77,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     shop: Place | None = None
     shop_zone: tzinfo | None = None
     reading: Reading | None = None
+    at_shop: bool = False
     profile: Profile | None = None
     touches: Touches = NO_TOUCHES
     segment: str | None = None
     price_of: PriceOf = lambda _: None
+    refused: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -130,8 +136,9 @@ def resolve(seen: Seen) -> Situation:
 
 
 def _impersonal(seen: Seen) -> str:
-    if seen.headers.get("sec-gpc", "").strip() == "1":
-        return "the browser asks for privacy (Sec-GPC: 1)"
+    refused = seen.refused or refusal(NOTHING_SAID, seen.headers)
+    if refused:
+        return refused
     if seen.profile is None:
         return "nothing is known of a person"
     return "" if seen.profile.personalized else "personalisation was refused"
@@ -185,8 +192,10 @@ def _traffic(seen: Seen, stated: Context, *, personal: bool) -> dict[str, Part]:
 
 def _session_touch(seen: Seen) -> Part[TrafficSource]:
     """What the visit under way began with: the situation, not the person, so that it stands without consent too."""
-    session = seen.touches.session
-    return derived(None if session is None else session.source, COUNTED, "the visit's first page")
+    session, last_ms = seen.touches.session, seen.touches.last_ms
+    if session is None or last_ms is None or epoch_ms(seen.now) - last_ms > session_gap_ms:
+        return unknown()
+    return derived(session.source, COUNTED, "the visit's first page")
 
 
 def _place(seen: Seen, stated: Context) -> Part[Place]:
@@ -224,22 +233,28 @@ def _season(seen: Seen, place: Part[Place], local_time: Part[datetime]) -> Part[
 
 
 def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[type-arg]
+    """What the caller states, else what was measured."""
     said, reading = stated.weather, seen.reading or _NO_READING
     condition = said.condition if said is not None else None
     warmth: Part[float] = best(
         given(temperature(said.temperature_c) if said is not None else None, "context.weather"),
-        derived(temperature(reading.temperature_c), MEASURED, "weather provider"),
+        _measured(temperature(reading.temperature_c), seen),
     )
-    measured = reading.condition if reading.condition != "unknown" else None
     return {
         "weather": best(
             given(condition if condition != "unknown" else None, "context.weather"),
-            derived(measured, MEASURED, "weather provider"),
+            _measured(reading.condition if reading.condition != "unknown" else None, seen),
         ),
         "temperature_c": warmth,
         "comfort": _follows(comfort_of(warmth.value), warmth),
         "above_normal_c": _follows(above_normal(warmth.value, temperature(reading.normal_c)), warmth),
     }
+
+
+def _measured(value: object, seen: Seen) -> Part:  # type: ignore[type-arg]
+    if value is None or not seen.at_shop:
+        return derived(value, MEASURED, "weather provider")
+    return Part(value, "default", GUESSED, "weather provider, at the shop's place")
 
 
 def _person(seen: Seen, *, personal: bool) -> dict[str, Part]:  # type: ignore[type-arg]

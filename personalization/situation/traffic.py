@@ -1,4 +1,4 @@
-"""Where a visit came from: campaign tags, then click ids, then the referrer; the first touch and the visit's.
+"""Where a visit came from: campaign tags, then click ids, then the referrer.
 
 Source: GA4's campaign parameters; click ids as the networks document them. Explicit tags win over click ids, click ids
 over the referrer. Unlike GA4 a direct visit is direct: no earlier source is looked up for it.
@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
-
 from ingest.vocabulary.context import TEXT_LENGTH_MAX, TrafficSource
-from personalization.customer.reducer import session_gap_ms
+from personalization.customer.touches import tidy_text
 from personalization.situation.channels import kind_of
 from personalization.situation.parts import CLICKED, REFERRED, TAGGED, Part, unknown
 
@@ -40,38 +38,6 @@ _CLICK_IDS: tuple[tuple[str, TrafficSource], ...] = (
 _PAYMENT_HOSTS = frozenset(
     {"paypal.com", "stripe.com", "klarna.com", "adyen.com", "mollie.com", "worldpay.com", "pay.google.com", "shop.app"}
 )
-DIRECT = TrafficSource("(direct)", "(none)")
-
-
-class Touch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A source, and when it brought somebody: epoch milliseconds by the shopper's clock."""
-
-    source: TrafficSource
-    at_ms: int
-
-
-class Touches(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The earliest touch there is, the one the newest visit began with, and the newest moment; a few hundred bytes."""
-
-    first: Touch | None = None
-    session: Touch | None = None
-    last_ms: int | None = None
-
-
-NO_TOUCHES = Touches()
-
-
-def evolve_touches(touches: Touches, source: TrafficSource | None, at_ms: int) -> Touches:
-    """The touches after something done at a moment, which brought a source or none.
-
-    A visit's touch is what it began with: another campaign in the middle of a visit changes nothing, as in GA4. What is
-    told late may be the first touch, never the visit's. A visit that began with nothing is direct.
-    """
-    touch = Touch(tidy(source) or DIRECT, at_ms)
-    first = touch if touches.first is None or at_ms < touches.first.at_ms else touches.first
-    if touches.last_ms is None or at_ms - touches.last_ms > session_gap_ms:
-        return Touches(first, touch, at_ms)
-    return Touches(first, touches.session, max(at_ms, touches.last_ms))
 
 
 def touch_of(url: str | None, referrer: str | None, own_hosts: Collection[str] = ()) -> Part[TrafficSource]:
@@ -96,19 +62,6 @@ def touch_of(url: str | None, referrer: str | None, own_hosts: Collection[str] =
     return _referred(_host(referrer), own_hosts)
 
 
-def tidy(source: TrafficSource | None) -> TrafficSource | None:
-    """A source as far as it says anything: blanks and the word unknown say nothing, texts have a length."""
-    if source is None:
-        return None
-    tidied = TrafficSource(*(_tidy(text) for text in (source.source, source.medium, source.campaign)))
-    return tidied if tidied != TrafficSource() else None
-
-
-def _tidy(text: str | None) -> str | None:
-    cut = (text or "").strip()[:TEXT_LENGTH_MAX].strip()
-    return cut if cut and cut.casefold() != "unknown" else None
-
-
 def _referred(host: str | None, own_hosts: Collection[str]) -> Part[TrafficSource]:
     if host is None or any(_belongs(host, own) for own in (*own_hosts, *_PAYMENT_HOSTS)):
         return unknown()
@@ -131,7 +84,7 @@ def _parameters(url: str | None) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for name, value in pairs:
-        if text := _tidy(value):
+        if text := tidy_text(value):
             found.setdefault(name.lower(), text)
     return found
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.vocabulary.ids import ProductId
 from personalization.customer.profile import Profile
-from personalization.customer.reducer import session_gap_ms
+from personalization.customer.touches import session_gap_ms
 
 Acquaintance = Literal["new", "returning", "regular"]
 ACQUAINTANCES: tuple[Acquaintance, ...] = get_args(Acquaintance)

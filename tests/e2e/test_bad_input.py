@@ -91,6 +91,7 @@ BAD_EVENTS = {
     "an unknown type": {"type": "product_sniffed", "anonymous_id": "a"},
     "a type that only we may tell": {"type": "customer_erased", "anonymous_id": "a"},
     "a shown list": {"type": "ranking_shown", "anonymous_id": "a"},
+    "a shown homepage": {"type": "homepage_shown", "anonymous_id": "a", "variant": "x", "request_id": "r"},
     "no product": {"type": "product_viewed", "anonymous_id": "a"},
     "nobody": {"type": "product_viewed", "product_id": "mug-1"},
     "an empty id": {"type": "product_viewed", "product_id": "", "anonymous_id": "a"},

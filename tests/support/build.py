@@ -30,6 +30,7 @@ NEEDED: dict[type[Event], dict[str, Any]] = {
     facts.CustomerIdentified: {"known": "subject-known"},
     facts.ConsentChanged: {"purposes": {"analytics": False}},
     facts.RankingShown: {"request_id": "r-1", "placement": "home.popular", "product_ids": ("p-1", "p-2")},
+    facts.HomepageShown: {"request_id": "r-2", "variant": "rainy-day"},
     facts.RankingClicked: {"request_id": "r-1", "product_id": "p-1"},
     facts.Custom: {"name": "custom"},
     facts.ProfileMerged: {"absorbed": "subject-0", "profile": b"profile"},

@@ -13,6 +13,7 @@ from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.ids import ProductId
 from personalization.customer.profile import CartLine, Profile, Recent
+from personalization.customer.touches import NO_TOUCHES, evolve_touches
 from personalization.homepage.choosing import read_homepage
 from personalization.homepage.conditions import NEVER, Not, boxes, holds
 from personalization.homepage.examples import example_in
@@ -23,7 +24,6 @@ from personalization.homepage.regions import EVERYTHING, contains, meet, minus
 from personalization.situation.channels import channel_of
 from personalization.situation.parts import Part
 from personalization.situation.resolve import Seen, Situation, resolve
-from personalization.situation.traffic import NO_TOUCHES, evolve_touches
 from personalization.situation.weather import Reading
 from tests.support.strategies import of_struct
 

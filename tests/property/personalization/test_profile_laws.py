@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from ingest.vocabulary.context import Context, TrafficSource
 from ingest.vocabulary.events import (
     CheckoutStarted,
     ConsentChanged,
@@ -42,6 +43,10 @@ moments = st.integers(0, 10_000_000)
 quantities = st.integers(1, 5) | st.integers(1, 2**40)
 prices = st.none() | st.decimals(0, 10**6, places=2) | st.decimals(allow_nan=True, allow_infinity=True)
 order_ids = st.integers(0, 40).map(lambda n: f"o{n}")
+words = st.none() | st.text("abc ", max_size=250)
+contexts = st.none() | st.builds(
+    lambda source: Context(traffic_source=source), st.none() | st.builds(TrafficSource, words, words, words)
+)
 purposes = st.dictionaries(st.text("abc", min_size=1, max_size=60), st.booleans(), max_size=30)
 
 
@@ -56,7 +61,12 @@ def lines(draw: st.DrawFn) -> tuple[object, ...]:
 def facts() -> st.SearchStrategy[Event]:
     """Any fact about the visitor but identification, merge and erasure."""
     return st.one_of(
-        st.builds(lambda at, product: fact(ProductViewed, at, product_id=product), moments, products),
+        st.builds(
+            lambda at, product, told: fact(ProductViewed, at, product_id=product, context=told),
+            moments,
+            products,
+            contexts,
+        ),
         st.builds(
             lambda at, product, n: fact(ProductAdded, at, product_id=product, quantity=n), moments, products, quantities
         ),

@@ -13,6 +13,7 @@ import pytest
 from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.errors import ConfigurationError
 from personalization.customer.profile import Profile
+from personalization.customer.touches import NO_TOUCHES, evolve_touches
 from personalization.homepage.choosing import Homepage, read_homepage, why_not
 from personalization.homepage.conditions import holds, in_words
 from personalization.homepage.fields import FIELDS, PLACE_OF, facts_from, facts_of
@@ -22,7 +23,6 @@ from personalization.homepage.variants import STANDARD, Variant, content_in
 from personalization.page.placements import DEFAULT_PLACEMENTS
 from personalization.situation.channels import CHANNELS
 from personalization.situation.resolve import Seen, resolve
-from personalization.situation.traffic import NO_TOUCHES, evolve_touches
 
 GUIDE = Path(__file__).parents[3] / "docs/homepage.md"
 NOW = datetime(2026, 11, 23, 19, 5, 30, tzinfo=UTC)  # a Monday

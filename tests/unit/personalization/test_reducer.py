@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from ingest.vocabulary.context import Context, TrafficSource
 from ingest.vocabulary.events import (
     CheckoutStarted,
     ConsentChanged,
@@ -14,8 +16,10 @@ from ingest.vocabulary.events import (
     EmailOpened,
     EmailSent,
     Event,
+    HomepageShown,
     ListViewed,
     OrderCancelled,
+    OrderCompleted,
     OrderRefunded,
     ProductAdded,
     ProductDeleted,
@@ -28,7 +32,9 @@ from ingest.vocabulary.events import (
     WishlistAdded,
     WishlistRemoved,
 )
-from personalization.customer.profile import CartLine, Profile, Recent, Wish
+from personalization.customer.merge import merged
+from personalization.customer.profile import CartLine, Profile, Recent, Wish, decode_profile, encode_profile
+from personalization.customer.touches import NO_TOUCHES, Touch, Touches
 from tests.support.history import CUSTOMER, OPENED, VISITOR, fact, folded, known, line, ms, order
 
 
@@ -95,6 +101,7 @@ def test_a_visit_without_a_product_is_a_visit(event: Event) -> None:
     "event",
     [
         fact(RankingShown, 9, request_id="r", placement="home.popular", product_ids=("a",)),
+        fact(HomepageShown, 9, request_id="r", variant="rainy-day"),
         fact(EmailSent, 9),
         fact(EmailOpened, 9),
         fact(Custom, 9, name="x"),
@@ -225,3 +232,34 @@ def test_a_visitor_who_is_known_already_is_seen() -> None:
 def test_a_cancellation_of_an_order_not_heard_of_is_no_visit() -> None:
     profile = known(fact(OrderCancelled, 9, order_id="o"))
     assert (profile.first_seen_ms, profile.last_seen_ms, profile.sessions, profile.orders) == (None, None, 0, 0)
+
+
+def test_what_brought_a_visitor_is_kept_first_and_for_the_visit() -> None:
+    news, ad = TrafficSource("news", "email", "spring"), TrafficSource("google", "cpc")
+    came = [
+        fact(ProductViewed, 0, product_id="a", context=Context(traffic_source=news)),
+        fact(Searched, 60, context=Context(traffic_source=ad)),
+        fact(OrderCompleted, 90, order_id="o", lines=(line("a"),)),
+        fact(ProductViewed, 7_200, product_id="a", context=Context(traffic_source=ad)),
+        fact(ProductAdded, 7_260, product_id="a", context=Context(device="mobile")),
+    ]
+    profile = known(came)
+    assert profile.touches == Touches(Touch(news, ms(0)), Touch(ad, ms(7_200)), ms(7_260))
+    assert decode_profile(encode_profile(profile)) == profile
+    assert known(fact(OrderCompleted, 90, order_id="o", lines=(line("a"),))).touches == NO_TOUCHES, "told by a till"
+
+
+def test_a_visitors_touches_move_to_the_customer_they_turn_out_to_be() -> None:
+    news, ad = TrafficSource("news", "email"), TrafficSource("google", "cpc")
+    mine = known(fact(ProductViewed, 5_000, product_id="a", context=Context(traffic_source=ad)))
+    theirs = known(fact(ProductViewed, 0, product_id="b", context=Context(traffic_source=news)))
+    both = Touches(Touch(news, ms(0)), Touch(ad, ms(5_000)), ms(5_000))
+    assert merged(mine, theirs, VISITOR).touches == both
+    assert merged(theirs, mine, VISITOR).touches == both
+
+
+def test_profiles_of_before_there_were_touches_are_read() -> None:
+    profile = known(view("a"))
+    stored = encode_profile(profile)
+    fields = msgspec.msgpack.decode(stored[1:])
+    assert decode_profile(stored[:1] + msgspec.msgpack.encode(fields[:-1])) == profile

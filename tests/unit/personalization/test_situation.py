@@ -6,15 +6,17 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.ids import ProductId
 from personalization.customer.profile import CartLine, Profile, Recent
+from personalization.customer.touches import DIRECT, NO_TOUCHES, Touch, evolve_touches, tidy
 from personalization.situation.channels import CHANNELS, channel_of, kind_of
 from personalization.situation.client_hints import Hints, read_hints
 from personalization.situation.parts import Part, within
 from personalization.situation.resolve import Seen, resolve
 from personalization.situation.seasons import hemisphere_of, season_of
-from personalization.situation.traffic import DIRECT, NO_TOUCHES, Touch, evolve_touches, tidy, touch_of
+from personalization.situation.traffic import touch_of
 from personalization.situation.user_agent import Agent, read_user_agent
 from personalization.situation.visitor import visitor_of
 from personalization.situation.weather import (
@@ -148,7 +150,7 @@ def test_addresses_that_tell_no_source_leave_it_unknown(url: str | None, referre
 
 def test_the_first_touch_is_the_earliest_and_a_visits_is_the_one_it_began_with() -> None:
     news, ad = TrafficSource("news", "email"), TrafficSource("google", "cpc")
-    touches = evolve_touches(NO_TOUCHES, None, 10 * MINUTE_MS)
+    touches = evolve_touches(NO_TOUCHES, DIRECT, 10 * MINUTE_MS)
     assert touches.session == Touch(DIRECT, 10 * MINUTE_MS)
     touches = evolve_touches(touches, ad, 40 * MINUTE_MS)
     assert touches.session == Touch(DIRECT, 10 * MINUTE_MS)  # half an hour of silence is still the same visit
@@ -156,6 +158,9 @@ def test_the_first_touch_is_the_earliest_and_a_visits_is_the_one_it_began_with()
     assert (touches.session, touches.last_ms) == (Touch(ad, 71 * MINUTE_MS), 71 * MINUTE_MS)
     late = evolve_touches(touches, news, 5 * MINUTE_MS)
     assert (late.first, late.session, late.last_ms) == (Touch(news, 5 * MINUTE_MS), touches.session, touches.last_ms)
+    untold = evolve_touches(touches, None, 500 * MINUTE_MS)
+    assert (untold.first, untold.session, untold.last_ms) == (touches.first, None, 500 * MINUTE_MS)
+    assert evolve_touches(untold, news, 501 * MINUTE_MS).session == Touch(news, 501 * MINUTE_MS)
 
 
 def test_a_source_that_says_nothing_is_none() -> None:
@@ -363,6 +368,8 @@ def test_weather_is_given_or_read_and_unknown_is_not_weather() -> None:
     given = resolve(Seen(now=NOON, reading=reading, stated=Context(weather=Weather("snow", -2.0))))
     assert (given.weather.source, given.comfort.value) == ("given", "freezing")
     assert resolve(Seen(now=NOON, reading=Reading())).weather.value is None
+    guessed = resolve(Seen(now=NOON, reading=reading, at_shop=True)).weather
+    assert (guessed.value, guessed.source, guessed.confidence) == ("rain", "default", 0.3)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +381,7 @@ def test_weather_is_given_or_read_and_unknown_is_not_weather() -> None:
     ],
 )
 def test_without_consent_the_situation_has_no_person_in_it(seen: Seen, why: str) -> None:
-    touches = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), 1)
+    touches = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), epoch_ms(NOON))
     found = resolve(Seen(**{name: getattr(seen, name) for name in Seen.__struct_fields__} | {"touches": touches}))
     person = (found.acquaintance, found.visits, found.orders, found.session_depth, found.cart_value, found.segment)
     assert [part.value for part in (*person, found.first_channel)] == [None] * 7
@@ -391,6 +398,8 @@ def test_only_a_header_of_exactly_one_is_global_privacy_control() -> None:
 def test_a_page_without_tag_and_referrer_is_direct_and_without_an_address_nothing_is_known() -> None:
     assert resolve(Seen(now=NOON, url="https://s.example/")).channel.value == "Direct"
     assert resolve(Seen(now=NOON)).channel.value is None
-    visit = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), 1)
+    visit = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), epoch_ms(NOON) - 29 * MINUTE_MS)
     within_visit = resolve(Seen(now=NOON, url="https://s.example/p/1", touches=visit))
     assert (within_visit.channel.value, within_visit.channel.source) == ("Email", "derived")
+    later = Seen(now=NOON + timedelta(minutes=2), url="https://s.example/p/1", touches=visit)
+    assert resolve(later).channel.value == "Direct", "the visit has ended"
