@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import (
     CustomerErased,
     CustomerEvent,
@@ -59,6 +60,7 @@ class Occasion(NamedTuple):
     request_id: RequestId | None = None
     shown: tuple[ProductId, ...] | None = None
     snapshot: SnapshotId | None = None
+    context: Context | None = None
 
 
 class Gathered(NamedTuple):
@@ -140,7 +142,8 @@ def imagined(recorded: Recorded, placements: Collection[str]) -> Iterator[Occasi
         for name in placements:
             if name.startswith(page):
                 at = event.known_at - _JUST_BEFORE
-                yield Occasion(at, recorded.position, name, event.subject, seeds[:SHOWN_SEEDS_MAX], category)
+                asked = Occasion(at, recorded.position, name, event.subject, seeds[:SHOWN_SEEDS_MAX], category)
+                yield asked._replace(context=event.context)
 
 
 def _pages_of_an_order(products: tuple[ProductId, ...]) -> dict[str, tuple[ProductId, ...]]:
@@ -163,6 +166,7 @@ def _shown(position: Position, event: RankingShown, placements: Mapping[str, Pla
         event.request_id,
         event.product_ids,
         event.snapshot,
+        event.context,
     )
 
 

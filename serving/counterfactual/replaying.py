@@ -112,7 +112,10 @@ def _row(placement: Placement | None, occasion: Occasion, known: Known, shelf: C
     if placement is None:
         return ()
     request = RowRequest(
-        product_ids=occasion.seeds, category=" > ".join(occasion.category) or None, limit=occasion.limit
+        product_ids=occasion.seeds,
+        category=" > ".join(occasion.category) or None,
+        limit=occasion.limit,
+        context=occasion.context,
     )
     picks = rank(request, placement, known.profile, shelf, known.models).picks
     return tuple(shelf.product_id(pick.product_index) for pick in picks)

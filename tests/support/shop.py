@@ -11,6 +11,7 @@ import numpy as np
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Label, Product
 from ingest.vocabulary.ranking import Candidates, History, IntVector, ProductIndex, Purpose, ReasonKind, Seeds
+from ingest.vocabulary.situations import Parts
 
 
 def product(product_id: str, **fields: Any) -> Product:
@@ -112,6 +113,15 @@ class PlainModels:
             known = {each.product_id: row for row, each in enumerate(self.shelf.products)}
             ids = [each for each in ids if each in known and self._inside(category, known[each])]
         return candidates(self.shelf, "popular", ids[:limit])
+
+    def telling(self, parts: Parts) -> Parts:
+        return tuple(part for part in parts if part in self.offers.get("affinity", {}))
+
+    def affinity(self, parts: Parts, products: IntVector) -> Any:
+        """As `affinity` has it: the lifts of ids by part."""
+        lifts = [self.offers["affinity"].get(part, {}) for part in parts]
+        ids = [self.shelf.product_id(row) for row in products.tolist()]
+        return np.array([np.prod([lift.get(each, 1.0) for lift in lifts]) for each in ids])
 
     def _inside(self, category: str, row: int) -> bool:
         return bool(self.shelf.in_category(category, np.array([row]))[0])
