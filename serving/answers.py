@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
 from ingest.privacy import Alias
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ids import Subject
+from ingest.vocabulary.ids import ProductId, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
 from serving.circuit import Circuit
+from serving.home.making import homepages_of, weather_of
+from serving.home.places import places_of
 from serving.moment import Moment
 from serving.recommendations import Directory, Recommendations
 from serving.shown import ShownLists
@@ -37,6 +40,7 @@ class Answers:
         engine.projector.attach(_Freshness(engine), since=engine.store.positions())
         self.shown = ShownLists(
             engine.log,
+            engine.keyring.resolve,
             on_dropped=engine.metrics.shown_dropped.inc,
             on_written=engine.metrics.shown_written.inc,
         )
@@ -54,10 +58,27 @@ class Answers:
             catalogue_version=lambda: self.catalogue.version,
             answered=engine.metrics.row_answered,
         )
+        self.weather = weather_of(engine.configuration.weather, engine.weather_key, engine.clock)
+        self.homepages = homepages_of(
+            engine.configuration,
+            rows=self.recommendations,
+            weather=self.weather,
+            places=places_of(engine.configuration.places, engine.folder),
+            price_of=self._price_of,
+            clock=engine.clock,
+            shown=self.shown.put,
+        )
 
     def close(self) -> None:
-        """Write the queue of shown lists."""
+        """Write the queue of what was shown, ask for no more weather."""
+        self.weather.close()
         self.shown.close()
+
+    def _price_of(self, product_id: ProductId) -> float | None:
+        """What a product costs now, if that is known."""
+        row = self.catalogue.find(product_id)
+        price = math.nan if row is None or row >= len(self.catalogue.price) else self.catalogue.price.item(row)
+        return None if math.isnan(price) else price
 
 
 class _Freshness:

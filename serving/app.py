@@ -16,6 +16,7 @@ from serving.routes.collect import collect_blueprint
 from serving.routes.customers import customers_blueprint
 from serving.routes.guard import BODY_BYTES_MAX
 from serving.routes.health import health_blueprint
+from serving.routes.homepage import homepage_blueprint
 from serving.routes.interface import interface_blueprint
 from serving.routes.products import products_blueprint
 from serving.routes.recommendations import recommendations_blueprint
@@ -45,7 +46,7 @@ def create_app(engine: Engine, role: Role = "all") -> Flask:
     app.url_map.strict_slashes = False
     register_problems(app)
     collecting = (collect_blueprint, products_blueprint)
-    answering = (recommendations_blueprint, customers_blueprint)
+    answering = (recommendations_blueprint, homepage_blueprint, customers_blueprint)
     parts = {"all": (*collecting, *answering), "collect": collecting, "recommend": answering}[role]
     for blueprint in (*parts, health_blueprint, interface_blueprint):
         app.register_blueprint(blueprint(engine))

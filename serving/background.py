@@ -127,6 +127,7 @@ class Worker:
 
     def _answer(self, engine: Engine) -> None:
         engine.answers.moment.refresh()
+        engine.answers.weather.begin()
         follow_s = FOLLOW_S if engine.is_distributed else POLL_S
         self._loops = [
             Loop("follow", engine.projector.catch_up, every_s=follow_s),

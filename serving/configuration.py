@@ -7,7 +7,7 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,10 @@ from ingest.vocabulary.errors import ConfigurationError
 from personalization.page.placements import Placement, read_placements
 from recommender.configuration import TrainingConfiguration
 from serving.folder import CONFIGURATION_FILE, make_folder
+from serving.home.settings import HomepageSettings, PlacesSettings, WeatherSettings, check_surroundings
+
+if TYPE_CHECKING:
+    from serving.home.rules import HomepageRules
 
 Role = Literal["all", "collect", "recommend"]  # what a process that serves does for others
 
@@ -81,12 +85,26 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     privacy: Privacy = Privacy()
     distributed: Distributed | None = None
     placements: dict[str, Placement] = {}
+    homepage: HomepageSettings = HomepageSettings()
+    weather: WeatherSettings = WeatherSettings()
+    places: PlacesSettings = PlacesSettings()
 
     @property
     def configuration_id(self) -> str:
         """The hash of what decides answers; not of threads and the like."""
-        decisive = msgspec.json.encode([self.models, self.placements], order="deterministic")
-        return "sha256:" + hashlib.sha256(decisive).hexdigest()
+        parts = [self.models, self.placements, self.homepage, self.weather, self.places]
+        return "sha256:" + hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+    @property
+    def homepage_rules(self) -> HomepageRules:
+        """What a homepage is chosen by. Cost: a millisecond for a dozen variants.
+
+        Raises:
+            ConfigurationError: as `read_rules`.
+        """
+        from serving.home.rules import read_rules  # most commands choose no homepage
+
+        return read_rules(self.homepage, self.placements)
 
 
 def load_configuration(path: Path, *, required: bool) -> Configuration:
@@ -127,4 +145,8 @@ def _with_standard_placements(written: dict[str, Any]) -> Configuration:
     if not isinstance(configured, dict) or not all(isinstance(each, dict) for each in configured.values()):
         raise ConfigurationError('placements are tables, as in [placements."home.for-you"]')
     configuration = msgspec.convert(written, Configuration)
-    return msgspec.structs.replace(configuration, placements=read_placements(configured))
+    configuration = msgspec.structs.replace(configuration, placements=read_placements(configured))
+    check_surroundings(configuration.weather, configuration.places)
+    if configuration.homepage != HomepageSettings():
+        _ = configuration.homepage_rules  # says now what is wrong with it
+    return configuration

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ingest.states.sqlite import SqliteStateStore
     from recommender.training import Trained
     from serving.answers import Answers
+    from serving.home.homepages import Homepages
     from serving.recommendations import Recommendations
 
 
@@ -91,7 +92,9 @@ class Engine:
         clock: Clock,
         projections: Sequence[AnyProjection],
         backend: Backend,
+        weather_key: str | None = None,
     ) -> None:
+        self.weather_key = weather_key
         self.folder, self.configuration, self.clock = folder, configuration, clock
         self.configuration_id = configuration.configuration_id
         self.projections, self._backend = tuple(projections), backend
@@ -126,6 +129,11 @@ class Engine:
     def recommendations(self) -> Recommendations:
         """Rows as they are answered now."""
         return self.answers.recommendations
+
+    @property
+    def homepages(self) -> Homepages:
+        """Homepages as they are answered now."""
+        return self.answers.homepages
 
     def close(self) -> None:
         """Write what is queued and let go of the files."""

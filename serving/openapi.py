@@ -14,7 +14,10 @@ from ingest.dialects.native_events import AnyWire
 from ingest.erasure import Forgotten
 from ingest.vocabulary.ids import ID_LENGTH_MAX
 from ingest.vocabulary.ranking import Answer
+from personalization.situation.weather import CONDITIONS
 from serving.ask import LIMIT_MAX, PageWire, Wire
+from serving.home.answer import HomeAnswer
+from serving.home.ask import HomeWire
 from serving.problems import Problem
 from serving.routes.products import PRODUCTS_MAX
 
@@ -128,6 +131,47 @@ def _recommendation_paths() -> Json:
                 "responses": {"200": _json(rows, "The rows."), **_problems(400, 401, 403, 404, 413)},
             }
         },
+    }
+
+
+def _homepage_paths() -> Json:
+    text: Json = {"type": "string"}
+    number: Json = {"type": "number"}
+    granted: Json = {"enum": ["granted", "denied"]}
+    parameters = [
+        *(each for each in _asked() if each["name"] != "product_ids"),
+        _query("context.weather.condition", {"enum": [*CONDITIONS]}, "The weather where the visitor is."),
+        _query("context.weather.temperature_c", number, "How warm it is there."),
+        _query("context.place.country", text, "The country, by its code of two letters."),
+        _query("context.place.city", text, "The city."),
+        _query("context.local_time", {"type": "string", "format": "date-time"}, "The visitor's local time."),
+        _query("context.traffic_source.source", text, "As in `utm_source`."),
+        _query("context.traffic_source.medium", text, "As in `utm_medium`."),
+        _query("context.traffic_source.campaign", text, "As in `utm_campaign`."),
+        _query("url", text, "The address of the page, with its campaign tags."),
+        _query("referrer", text, "What led to the page."),
+        _query("language", text, "What it is read in; the header `Accept-Language` if it is not said."),
+        _query("consent.tcf", text, "A TCF string."),
+        _query("consent.personalization", {"type": "boolean"}, "Whether the visitor agreed to personalisation."),
+        _query("consent.personalization_storage", granted, "Google's Consent Mode."),
+        _query("preview", text, "Show this variant, whatever the situation; needs a secret key, where there are keys."),
+    ]
+    answers = {"200": _json(_ref("HomeAnswer"), "The homepage."), **_problems(400, 401, 403, 404, 413)}
+    return {
+        "/v1/homepage": {
+            "get": {
+                "operationId": "homepage",
+                "summary": "The homepage for a visitor in a situation",
+                "parameters": parameters,
+                "responses": answers,
+            },
+            "post": {
+                "operationId": "homepagePosted",
+                "summary": "The homepage for a visitor in a situation, asked in a body",
+                "requestBody": _body(_ref("HomeWire"), required=False),
+                "responses": answers,
+            },
+        }
     }
 
 
@@ -257,7 +301,7 @@ def _other_paths() -> Json:
 @cache
 def openapi() -> Json:
     """The description, as plain values."""
-    types = [Answer, Outcome, Problem, Wire, PageWire, Forgotten]
+    types = [Answer, HomeAnswer, Outcome, Problem, Wire, PageWire, HomeWire, Forgotten]
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     event, event_components = msgspec.json.schema_components([AnyWire], ref_template="#/components/schemas/Event{name}")
     renamed = {f"Event{name}": schema for name, schema in event_components.items()}
@@ -273,7 +317,7 @@ def openapi() -> Json:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"key": []}, {}],
-        "paths": _recommendation_paths() | _event_paths() | _product_paths() | _other_paths(),
+        "paths": _recommendation_paths() | _homepage_paths() | _event_paths() | _product_paths() | _other_paths(),
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {**components, **renamed, "Event": event_schema, "Product": _PRODUCT},

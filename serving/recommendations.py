@@ -49,12 +49,15 @@ class LiveModelsOfMoment(NamedTuple):
     degraded: tuple[Degradation, ...]
 
 
-class _Person(NamedTuple):
+class Person(NamedTuple):
     """Who asks, what is known of them, and what of that could not be had."""
 
     subject: Subject | None
     profile: Profile | None
     degraded: tuple[Degradation, ...] = ()
+
+
+NOBODY = Person(None, None)
 
 
 class Directory(Protocol):
@@ -119,7 +122,7 @@ class Recommendations:
             UnknownPlacement: there is none of that name.
         """
         chosen = self._placement(placement)
-        person = self._person(ask)
+        person = self.person_of(ask)
         moment = self._models()
         ranking = rank(row_request(ask), chosen, person.profile, self._shelf, moment.models)
         return self._answered(ranking, ask, person, moment, record)
@@ -131,10 +134,13 @@ class Recommendations:
             UnknownPlacement: one of the names is unknown.
         """
         chosen = [self._placement(name) for name in placements]
-        person = self._person(ask)
+        return self.answer_rows(chosen, ask, self.person_of(ask), record=True)
+
+    def answer_rows(self, placements: Sequence[Placement], ask: Ask, person: Person, *, record: bool) -> list[Answer]:
+        """The rows of a page from top to bottom, for somebody who is known already, with no product in two of them."""
         moment = self._models()
-        rankings = rank_page(row_request(ask), chosen, person.profile, self._shelf, moment.models)
-        return [self._answered(ranking, ask, person, moment, True) for ranking in rankings]
+        rankings = rank_page(row_request(ask), placements, person.profile, self._shelf, moment.models)
+        return [self._answered(ranking, ask, person, moment, record) for ranking in rankings]
 
     def visitor_is(self, anonymous_id: AnonymousId | None, customer_id: CustomerId) -> bool:
         """Whether a visitor was identified as a customer."""
@@ -149,23 +155,23 @@ class Recommendations:
             raise UnknownPlacement(name, sorted(self._placements))
         return placement
 
-    def _person(self, ask: Ask) -> _Person:
+    def person_of(self, ask: Ask) -> Person:
         """Who asks and what is known of them; an unknown customer may be a known visitor."""
         try:
             for alias in _aliases(ask):
                 subject = self._directory.find(alias)
                 if subject is not None:
-                    return _Person(subject, self._profile_of(subject))
+                    return Person(subject, self._profile_of(subject))
         except Unavailable as error:
             _log.warning("answering without a profile", reason=error.message)
-            return _Person(None, None, ("profiles",))
-        return _Person(None, None)
+            return NOBODY._replace(degraded=("profiles",))
+        return NOBODY
 
     def _answered(
         self,
         ranking: Ranking,
         ask: Ask,
-        person: _Person,
+        person: Person,
         moment: LiveModelsOfMoment,
         record: bool,
     ) -> Answer:

@@ -42,6 +42,7 @@ FOLDER_VARIABLE = "DANGOL_DATA"
 CONFIGURATION_VARIABLE = "DANGOL_CONFIG"
 ROLE_VARIABLE = "DANGOL_ROLE"
 KAFKA_VARIABLE, KAFKA_PASSWORD_VARIABLE = "DANGOL_KAFKA", "DANGOL_KAFKA_PASSWORD"
+WEATHER_KEY_VARIABLE = "DANGOL_WEATHER_KEY"
 REDIS_VARIABLE, REDIS_PASSWORD_VARIABLE = "DANGOL_REDIS", "DANGOL_REDIS_PASSWORD"
 
 # One BLAS thread and one kernel: the same log must give the same bytes whatever the machine has.
@@ -137,7 +138,8 @@ def _engine(folder: Path, configuration: Configuration) -> Engine:
 
             backend = distributed_backend(folder, _addresses(configuration.distributed), projections, clock)
         undone.callback(backend.close)
-        engine = Engine(folder, configuration, clock, projections, backend)
+        weather_key = os.environ.get(WEATHER_KEY_VARIABLE) or None
+        engine = Engine(folder, configuration, clock, projections, backend, weather_key)
         undone.pop_all()
     return engine
 

@@ -24,7 +24,8 @@ from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
 from personalization.experiments.attribution import NOTHING, Change, Reward
 from personalization.experiments.draws import Propensities, table_of
-from personalization.experiments.thompson import QUADRATURE, Learning
+from personalization.experiments.learning import Learning
+from personalization.experiments.thompson import QUADRATURE
 
 RIDGE = 1.0  # a feature's effect in all arms begins at none, as if seen in one decision
 SHRINKAGE = 10.0  # an arm's difference from all arms begins at none, as if seen in as many decisions

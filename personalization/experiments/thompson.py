@@ -12,23 +12,19 @@ them, so that they can be recorded. Value of an order: the normal model with unk
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, stdtrit
 
-from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
 from personalization.experiments.attribution import NOTHING, Change, Reward
 from personalization.experiments.draws import Propensities, table_of
+from personalization.experiments.learning import Learning, periods_max
 
 FloatMatrix = NDArray[np.float64]
-Goal = Literal["click", "cart", "order", "value"]
 
-periods_max = 120  # 30 days of six hours; with the default half-life what is dropped weighs 1/8 or less
-HALF_LIVES_KEPT_MIN = 3  # what is forgotten weighs an eighth by then
 VALUE_STEPS = 100_000  # values are counted in this part of their cap; squares then sum within 63 bits
 QUANTILES = 128  # points of the quadrature: 3e-5 was the largest error of a probability in 40 random cases
 VALUE_QUANTILES = 48  # of the order value, for each of its two parts
@@ -43,43 +39,6 @@ def _quadrature(points: int) -> tuple[FloatVector, FloatVector]:
 QUADRATURE, VALUE_QUADRATURE = _quadrature(QUANTILES), _quadrature(VALUE_QUANTILES)
 FITTING_ROUNDS = 100  # of periods' rates; in simulated logs what was left was 0.007 standard errors of an arm's rate
 prior_orders = 5.0  # an arm's order value begins at that of all arms, as if seen in as many orders
-
-
-class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a policy learns.
-
-    Attributes:
-        goal: what counts: a click, a cart, an order, or the order's value.
-        floor: the least probability of every eligible arm.
-        half_life_s: after this many seconds a decision counts half; 0 for never, as long as it is kept.
-        period_s: how finely time is told apart; `periods_max` of them are kept.
-        value_e4_max: the cap: the value of a decision counts up to this.
-    """
-
-    goal: Goal = "order"
-    floor: float = 0.02
-    half_life_s: float = 10 * 86_400.0
-    period_s: int = 21_600
-    value_e4_max: int = 5_000_000
-
-
-def checked(learning: Learning) -> Learning:
-    """The settings, if one can learn with them.
-
-    Raises:
-        ConfigurationError: says which one cannot be, and why.
-    """
-    if not 0 <= learning.floor <= 1:
-        raise ConfigurationError(f"a minimum exploration is a probability, got {learning.floor}")
-    if learning.period_s < 1 or learning.value_e4_max < 1:
-        raise ConfigurationError("a period of at least a second and a cap above 0 are needed to learn")
-    kept_s = periods_max * learning.period_s
-    if not 0 <= learning.half_life_s * HALF_LIVES_KEPT_MIN <= kept_s:
-        raise ConfigurationError(
-            f"with periods of {learning.period_s} s, {kept_s} s are kept: the half-life must be from 0 to "
-            f"{kept_s / HALF_LIVES_KEPT_MIN:g} s, got {learning.half_life_s:g}"
-        )
-    return learning
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ingest.vocabulary.ranking import Candidates, IntVector
 from ingest.vocabulary.situations import Part, Parts, in_words
-from personalization.page.boosts import lifted
+from personalization.page.lifting import lifted
 from personalization.page.row import Pick
 from personalization.page.shelf import Models
 

@@ -18,8 +18,8 @@ from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates
 from personalization.customer.profile import Profile
 from personalization.page.affinity import OF_THE_PERSON, favoured, situated, wanted_more
-from personalization.page.boosts import boosted
 from personalization.page.filters import refusals
+from personalization.page.lifting import boosted
 from personalization.page.placements import Placement
 from personalization.page.request import RowRequest
 from personalization.page.row import Pick, Row

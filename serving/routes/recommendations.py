@@ -26,13 +26,13 @@ def recommendations_blueprint(engine: Engine) -> Blueprint:
     @blueprint.post("/v1/recommendations/<placement>")
     def one_posted(placement: str) -> Response:
         key = authorize(engine.keys)
-        return answer(engine.recommendations.answer(placement, _spoken_for(engine, key, ask_from_body(body()))))
+        return answer(engine.recommendations.answer(placement, spoken_for(engine, key, ask_from_body(body()))))
 
     @blueprint.post("/v1/recommendations")
     def page() -> Response:
         key = authorize(engine.keys)
         placements, ask = page_from_body(body())
-        return answer({"rows": engine.recommendations.answer_page(placements, _spoken_for(engine, key, ask))})
+        return answer({"rows": engine.recommendations.answer_page(placements, spoken_for(engine, key, ask))})
 
     return blueprint
 
@@ -47,10 +47,10 @@ def row_asked_by_address(engine: Engine, placement: str, environ: Mapping[str, A
     query: str = environ.get("QUERY_STRING", "")
     if not query.isascii():  # the gateway's interface hands over bytes as Latin-1
         query = query.encode("latin-1").decode("utf-8", "replace")
-    return engine.recommendations.answer(placement, _spoken_for(engine, key, ask_from_query(query)))
+    return engine.recommendations.answer(placement, spoken_for(engine, key, ask_from_query(query)))
 
 
-def _spoken_for(engine: Engine, key: ApiKey | None, ask: Ask) -> Ask:
+def spoken_for(engine: Engine, key: ApiKey | None, ask: Ask) -> Ask:
     """A publishable key is in every browser, so it may name a customer only as the visitor who is that customer.
 
     Raises:

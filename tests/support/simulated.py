@@ -13,8 +13,9 @@ from personalization.experiments import contextual, thompson
 from personalization.experiments.comparison import winsorised
 from personalization.experiments.contextual import LinearLearned, LinearPolicy
 from personalization.experiments.draws import Propensities
+from personalization.experiments.learning import Learning
 from personalization.experiments.sequences import events_min, people_min, radii, tightest_at
-from personalization.experiments.thompson import Counts, Learned, Learning
+from personalization.experiments.thompson import Counts, Learned
 
 Floats = NDArray[np.float64]
 PERIOD_S = 21_600

@@ -30,8 +30,9 @@ from personalization.experiments.attribution import (
 )
 from personalization.experiments.contextual import LinearLearned, LinearPolicy, chances_of_normals, evolve_linear
 from personalization.experiments.draws import SHARES, draw, table_of, uniform
+from personalization.experiments.learning import Learning, periods_max
 from personalization.experiments.off_policy import Logged, estimate
-from personalization.experiments.thompson import Learned, Learning, evolve_learned, periods_max
+from personalization.experiments.thompson import Learned, evolve_learned
 
 HOUR_MS = 3_600_000
 names = st.sampled_from("abcdefgh")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ingest.vocabulary.errors import ConfigurationError
-from personalization.page.boosts import Boost, boosted
+from personalization.page.boosts import Boost
 from personalization.page.feed import rank, rank_page
+from personalization.page.lifting import boosted
 from personalization.page.placements import DEFAULT_PLACEMENTS, Placement, read_placements
 from personalization.page.request import Filter, RowRequest
 from tests.support.shop import PlainModels, PlainShelf, product

@@ -10,18 +10,16 @@ from ingest.vocabulary.errors import ConfigurationError
 from personalization.experiments.attribution import NOTHING, Change, Decision, Reward
 from personalization.experiments.contextual import UNLEARNED as LINEAR_UNLEARNED
 from personalization.experiments.contextual import LinearLearned, LinearPolicy, Sums, chances_of_normals, evolve_linear
+from personalization.experiments.learning import Learning, checked, periods_max
 from personalization.experiments.thompson import (
     UNLEARNED,
     VALUE_STEPS,
     Counts,
     Learned,
-    Learning,
     chances_by_rate,
-    checked,
     comparable_decisions,
     evolve_learned,
     merged,
-    periods_max,
     prior_orders,
     table,
     weighted_counts,
