@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console
@@ -18,13 +17,13 @@ SUBJECT_LENGTH = 6  # enough to tell people apart in a table
 
 def text_of(found: Counterfactual, rows_max: int, width: int) -> str:
     """The summary by placement, the newest rows that change, the notes."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    with console.capture() as captured:
-        if found.placements:
-            console.print(_summaries(found))
-        if found.rows and rows_max:
-            console.print(_rows(found.rows[:rows_max], found.titles))
-    lines = [captured.get().rstrip()] if found.placements else []
+    tables = [_summaries(found)] if found.placements else []
+    if found.rows and rows_max:
+        tables.append(_rows(found.rows[:rows_max], found.titles))
+    console = Console(width=width, color_system=None)
+    lines = [
+        "".join(segment.text for segment in line).rstrip() for table in tables for line in console.render_lines(table)
+    ]
     return "\n".join([*lines, *_sentences(found, rows_max)])
 
 
