@@ -19,7 +19,6 @@ from ingest.vocabulary.ranking import (
     ReasonKind,
     Seeds,
 )
-from ingest.vocabulary.situations import Parts
 from recommender.affinity import Affinities
 from recommender.categories import LiveCategories
 from recommender.configuration import Model
@@ -77,7 +76,7 @@ class LiveModels:
     """Answers from a snapshot plus its tail. Any thread may ask.
 
     Guarantees: counts are those of training on everything the tail has applied; without a snapshot the tail alone
-    answers. Seeds nobody knows are passed over. `telling` are the parts of a situation that make a difference.
+    answers. Seeds nobody knows are passed over. `telling`, `affinity` and `strongest` are those of `Affinities`.
     Not guaranteed: that products can be sold; hard filters are the caller's.
     """
 
@@ -98,8 +97,8 @@ class LiveModels:
         self._kinds = hold(_kinds(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
-        self._affinities = Affinities(snapshot)
-        self.telling = self._affinities.known
+        affinities = Affinities(snapshot, tail.index_of_row)
+        self.telling, self.affinity, self.strongest = affinities.known, affinities.lifts, affinities.strongest
         ranking = {} if snapshot is None else snapshot.part("ranking")
         self._rankers = Rankers(ranking) if ranking else None  # snapshots from before there were rankers have none
         self._fresh_held = (tail.arrays, hold(tail.arrays))
@@ -144,10 +143,6 @@ class LiveModels:
         marks = np.zeros(len(products), np.int32)
         mark_kinds(asked, products, looked_at, self._frozen_held, self._kinds, marks)
         return marks
-
-    def affinity(self, parts: Parts, products: IntVector) -> FloatVector:
-        """How many times as much products are wanted in a situation; 1 for what the snapshot lacks."""
-        return self._affinities.lifts(parts, self._rows_of(products))
 
     def popular(self, category: tuple[str, ...] | None, limit: int) -> Candidates:
         """The most wanted products of a category, or of the shop."""

@@ -36,10 +36,9 @@ def favoured(picks: tuple[Pick, ...], parts: Parts, models: Models) -> tuple[Pic
     if not parts or not concerned:
         return picks
     products: IntVector = np.array([picks[at].product_index for at in concerned], np.int32)
-    by_part = np.stack([models.affinity((part,), products) for part in parts])
+    strongest, lifts = models.strongest(parts, products)
     told = list(picks)
-    strongest, greatest = by_part.argmax(axis=0), by_part.max(axis=0)
-    for at, part, lift in zip(concerned, strongest.tolist(), greatest.tolist(), strict=True):
+    for at, part, lift in zip(concerned, strongest.tolist(), lifts.tolist(), strict=True):
         if lift >= worth_saying:
             told[at] = replace(picks[at], favour=_favour(parts[part], lift))
     return tuple(told)

@@ -30,6 +30,8 @@ offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
 offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters or boosts lift
 
+offered_situated = 2  # where the situation makes a difference, which is bounded and seldom large
+
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one strategy contributed: `refused` counts by hard filter and by rule, `boosted` by boost, in words."""
@@ -132,8 +134,9 @@ def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
     placement, request = asking.placement, asking.request
-    widened = request.filter is not None or bool(placement.boosts or asking.situation)
-    limit = max(offered_first * row.limit, offered_min) * (offered_growth if widened else 1)
+    widened = request.filter is not None or bool(placement.boosts)
+    growth = offered_growth if widened else offered_situated if asking.situation else 1
+    limit = max(offered_first * row.limit, offered_min) * growth
     before = len(row.picks)
     row.refused.clear()
     offer, lifted = _offered(strategy, asking, limit)

@@ -114,7 +114,11 @@ class Models(Protocol):
         ...
 
     def affinity(self, parts: Parts, products: IntVector) -> FloatVector:
-        """How many times as much each product is wanted in a situation as otherwise; above 0."""
+        """How many times as much as usual each product is wanted in a situation of parts that tell, at least one."""
+        ...
+
+    def strongest(self, parts: Parts, products: IntVector) -> tuple[IntVector, FloatVector]:
+        """For each product the place of the part, one of these, that speaks for it most; and how much it does."""
         ...
 
     def popular(self, category: str | None, limit: int) -> Candidates:

@@ -123,6 +123,10 @@ class PlainModels:
         ids = [self.shelf.product_id(row) for row in products.tolist()]
         return np.array([np.prod([lift.get(each, 1.0) for lift in lifts]) for each in ids])
 
+    def strongest(self, parts: Parts, products: IntVector) -> tuple[IntVector, Any]:
+        by_part = np.stack([self.affinity((part,), products) for part in parts])
+        return by_part.argmax(axis=0).astype(np.int32), by_part.max(axis=0)
+
     def _inside(self, category: str, row: int) -> bool:
         return bool(self.shelf.in_category(category, np.array([row]))[0])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ingest.vocabulary.events import Event, HomepageShown, Line, OrderCompleted, RankingShown
-from ingest.vocabulary.ids import ProductId, Subject
+from ingest.vocabulary.ids import ProductId, SnapshotId, Subject
 from ingest.vocabulary.situations import Part, Parts
 from recommender.affinity import Affinities
 from recommender.configuration import AffinityConfiguration, TrainingConfiguration
@@ -33,12 +33,13 @@ OTHERS = {f"other{number}": 4 for number in range(8)}
 
 def learned(interactions: Interactions, lift_max: float = 3.0) -> Affinities:
     arrays = affinity.fit(interactions, AffinityConfiguration(lift_max))
-    return Affinities(Snapshot("sha256:x", {f"affinity.{name}": array for name, array in arrays.items()}))
+    snapshot = Snapshot(SnapshotId("sha256:x"), {f"affinity.{name}": array for name, array in arrays.items()})
+    return Affinities(snapshot, np.arange(len(interactions.products), dtype=np.int32))
 
 
 def lift_of(found: Affinities, interactions: Interactions, product: str, *parts: Part) -> float:
-    row = interactions.products.index(ProductId(product))
-    return float(found.lifts(parts, np.array([row], np.int32))[0])
+    known, row = found.known(parts), interactions.products.index(ProductId(product))
+    return float(found.lifts(known, np.array([row], np.int32))[0]) if known else 1.0
 
 
 def lifts_in(world: World, *parts: Part, seed: int = 1, people: int | None = None) -> dict[str, float]:
@@ -143,7 +144,12 @@ def test_several_parts_are_multiplied_and_stay_within_the_bounds() -> None:
     assert lift_of(found, history, "both-0", RAIN, MOBILE) == pytest.approx(2.0)
     assert lift_of(found, history, "both-0") == 1.0
     assert lift_of(found, history, "both-0", ("weather", "snow")) == 1.0
-    assert found.lifts((RAIN,), np.array([-1], np.int32)).tolist() == [1.0]
+    newer = np.array([len(history.products), 10**6], np.int32)
+    assert found.lifts((RAIN,), newer).tolist() == [1.0, 1.0]
+    here = np.array([history.products.index(ProductId("both-0")), newer[0]], np.int32)
+    place, lifts = found.strongest((MOBILE, RAIN), here)
+    assert place.tolist()[0] == 1
+    assert lifts.tolist() == pytest.approx([rain, 1.0])
 
 
 def test_nothing_is_learned_with_a_greatest_lift_of_one_or_from_facts_without_a_situation() -> None:
@@ -152,7 +158,7 @@ def test_nothing_is_learned_with_a_greatest_lift_of_one_or_from_facts_without_a_
     assert learned(interactions_of(events), lift_max=1.0).known((RAIN,)) == ()
     bare = [replace(each, context=None) for each in events]
     assert learned(interactions_of(bare)).known((RAIN,)) == ()
-    assert Affinities(None).known((RAIN,)) == ()
+    assert Affinities(None, np.empty(0, np.int32)).known((RAIN,)) == ()
 
 
 def test_whoever_refuses_is_not_learned_from() -> None:
@@ -234,4 +240,10 @@ def test_a_snapshot_has_the_lifts_and_its_models_know_them() -> None:
     world = World({"rain": 4, **OTHERS}, rain={"rain": 4.0})
     events: Iterable[Event] = [*world.catalogue(), *world.orders(60, DAILY, seed=1)]
     snapshot = fit_in_memory(events, TrainingConfiguration(ranker=False))
-    assert Affinities(snapshot).known((RAIN, MOBILE, ("weather", "snow"))) == (RAIN,)
+    rows = np.arange(len(world.products), dtype=np.int32)[::-1].copy()
+    assert Affinities(snapshot, rows).known((RAIN, MOBILE, ("weather", "snow"))) == (RAIN,)
+    names = snapshot.unpack("products", list[str])
+    found = Affinities(snapshot, rows).lifts((RAIN,), rows)
+    assert {name for name, lift in zip(names, found.tolist(), strict=True) if lift > 1} == {
+        f"rain-{number}" for number in range(4)
+    }
