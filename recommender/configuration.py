@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from ingest.vocabulary.ranking import FloatVector
 
@@ -95,6 +96,12 @@ class SimilarConfiguration(msgspec.Struct, frozen=True):
         return np.array([self.styles_cosine_min, self.price, 0.0, 2.0, 0.25])
 
 
+class AffinityConfiguration(msgspec.Struct, frozen=True):
+    """`lift_max` bounds what a situation does to a score, up and, inverted, down; with 1 nothing is learned of it."""
+
+    lift_max: Annotated[float, Meta(ge=1.0, le=100.0)] = 3.0
+
+
 class TrainingConfiguration(msgspec.Struct, frozen=True):
     """The configuration of every model.
 
@@ -107,6 +114,7 @@ class TrainingConfiguration(msgspec.Struct, frozen=True):
     popularity: PopularityConfiguration = PopularityConfiguration()
     bought_together: BoughtTogetherConfiguration = BoughtTogetherConfiguration()
     similar: SimilarConfiguration = SimilarConfiguration()
+    affinity: AffinityConfiguration = AffinityConfiguration()
     threads: int = 1
     ranker: bool = True
     model: Model = "auto"

@@ -45,7 +45,9 @@ from ingest.vocabulary.ranking import NOTHING, CountVector, IntVector
 from ingest.vocabulary.ranking import ORDER as ORDER
 from ingest.vocabulary.ranking import VIEW as VIEW
 from ingest.vocabulary.ranking import WISHLIST as WISHLIST
+from ingest.vocabulary.situations import Parts
 from recommender.people import Word, heads_of, inhuman, people_of, refusing
+from recommender.sightings import Sightings, situation_of
 
 UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
 KIND_UNITS = (1, 6, 4, 20)  # a view .05, a cart .3, a wish .2, an order 1
@@ -86,6 +88,8 @@ class Interactions:
         person: (subjects,) the same number for a visitor and the customer it turned out to be.
         reference_s: the newest moment known; 0 for an empty history.
         left_out: subjects from whose histories nothing may be learned, ascending; see `people.py`.
+        situation: (m,) row of `situations`, what the person's visit last said of theirs; -1 for nothing; empty where no
+            situations are known.
     """
 
     products: tuple[ProductId, ...]
@@ -100,6 +104,8 @@ class Interactions:
     person: IntVector
     reference_s: int
     left_out: IntVector = field(default_factory=lambda: NOTHING)
+    situations: tuple[Parts, ...] = ()
+    situation: IntVector = field(default_factory=lambda: NOTHING)
 
     @property
     def reference_day(self) -> int:
@@ -141,6 +147,7 @@ class _Gathering:
         self.returns: set[tuple[bytes, int, tuple[tuple[ProductId, int], ...]]] = set()
         self.erased: set[int] = set()
         self.words: list[Word] = []
+        self.sightings = Sightings()
         self.links: list[tuple[int, int]] = []
         self.catalogue: dict[ProductId, list[CatalogueEvent]] = {}
         self.reference_s = 0
@@ -152,6 +159,8 @@ class _Gathering:
             return
         if not isinstance(event, CustomerEvent):
             return
+        if parts := situation_of(event):
+            self.sightings.add(occurred_s(event), self._subject(event.subject), parts)
         match event:
             case ProductViewed(product_id=product):
                 self._click(event, VIEW, product, 1)
@@ -346,6 +355,7 @@ def _assemble(
     person = people_of(heads, subject, subjects)
     kind = np.concatenate((clicks["kind"], np.full(len(line), ORDER)))[in_time].astype(np.int8)
     product, time_s = product[in_time].astype(np.int32), times[in_time]
+    situations, situation = gathered.sightings.at(heads[seen], time_s, heads)
     is_inhuman = np.isin(person, inhuman(person[subject[seen]], product, kind, time_s))
     return Interactions(
         products=tuple(products),
@@ -366,6 +376,8 @@ def _assemble(
         person=person,
         reference_s=gathered.reference_s,
         left_out=np.union1d(refusing(gathered.words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32),
+        situations=situations,
+        situation=situation,
     )
 
 

@@ -19,6 +19,7 @@ from ingest.vocabulary.ranking import (
     ReasonKind,
     Seeds,
 )
+from recommender.affinity import Affinities
 from recommender.categories import LiveCategories
 from recommender.configuration import Model
 from recommender.kernels.arrays import (
@@ -74,7 +75,7 @@ class LiveModels:
     """Answers from a snapshot plus its tail. Any thread may ask.
 
     Guarantees: counts are those of training on everything the tail has applied; without a snapshot the tail alone
-    answers. Seeds nobody knows are passed over.
+    answers. Seeds nobody knows are passed over. `telling`, `affinity` and `strongest` are those of `Affinities`.
     Not guaranteed: that products can be sold; hard filters are the caller's.
     """
 
@@ -95,6 +96,8 @@ class LiveModels:
         self._kinds = hold(kinds_of(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
+        affinities = Affinities(snapshot, tail.index_of_row)
+        self.telling, self.affinity, self.strongest = affinities.known, affinities.lifts, affinities.strongest
         ranking = {} if snapshot is None else snapshot.part("ranking")
         self._rankers = (
             Rankers(ranking) if "factors" in ranking else None

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -200,12 +200,7 @@ class SnapshotStore:
 
     def known_at(self, moment: datetime) -> Publication | None:
         """The newest publication whose facts were all known at a moment and whose snapshot is still kept."""
-        known = [
-            (publication.known_until, at, publication)
-            for at, publication in enumerate(self.kept())
-            if publication.known_until <= moment
-        ]
-        return max(known)[2] if known else None
+        return newest_known(self.kept(), moment)
 
     def open(self, snapshot_id: SnapshotId) -> Snapshot:
         """A snapshot, memory-mapped; sizes are verified, bytes are not.
@@ -270,6 +265,16 @@ class SnapshotStore:
         for path in self._folder.glob(f"{_WRITING}*"):
             if not _is_alive(path.name.removeprefix(_WRITING).split("-")[0]):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def newest_known(publications: Sequence[Publication], moment: datetime) -> Publication | None:
+    """Of publications, oldest first, the one that knows most of what was known at a moment, and nothing else."""
+    known = [
+        (publication.known_until, at, publication)
+        for at, publication in enumerate(publications)
+        if publication.known_until <= moment
+    ]
+    return max(known)[2] if known else None
 
 
 def _is_alive(process: str) -> bool:

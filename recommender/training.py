@@ -18,7 +18,7 @@ from recommender.candidates.slices import newest_of, without
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
-from recommender.models import bought_together, popularity, similar
+from recommender.models import affinity, bought_together, popularity, similar
 from recommender.models.neighbours import Neighbours
 from recommender.ranker.training import ModelCard, fit_rankers
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
@@ -146,6 +146,7 @@ def _counts(
     threads = configuration.threads
     return (
         ("popularity", 0.01, lambda: popularity.fit(interactions, configuration.popularity)),
+        ("affinity", 0.03, lambda: affinity.fit(interactions, configuration.affinity)),
         ("bought_together", 0.05, lambda: bought_together.fit(interactions, configuration.bought_together, threads)),
     )
 

@@ -31,6 +31,7 @@ class ModelsOnShelf:
         self._models, self._catalogue = models, catalogue
         self.bought_together, self.similar = models.bought_together, models.similar
         self.other_styles, self.ranked, self.kinds = models.other_styles, models.ranked, models.kinds
+        self.telling, self.affinity, self.strongest = models.telling, models.affinity, models.strongest
 
     def popular(self, category: str | None, limit: int) -> Candidates:
         """What sells best in a category, or in the whole shop; a name that several categories have means the first."""

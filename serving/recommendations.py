@@ -222,6 +222,7 @@ def row_request(ask: Ask) -> RowRequest:
         limit=ask.limit,
         exclude=ask.exclude,
         filter=ask.filter,
+        context=ask.context,
         explain=ask.explain,
     )
 

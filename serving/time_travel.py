@@ -34,7 +34,7 @@ def recommendations_at(engine: Engine, moment: datetime) -> Recommendations:
     follower = TailFollower(tail)
     for batch in _known(engine, moment):
         catalogue.follow(batch)
-        follower.follow([recorded for recorded in batch if not _is_in(publication, recorded)])
+        follower.follow([recorded for recorded in batch if not is_in(publication, recorded)])
     catalogue.hear_of(ordered_products(snapshot))
     models = ModelsOnShelf(LiveModels(snapshot, tail, catalogue.index, catalogue.product), catalogue)
     now = LiveModelsOfMoment(models, snapshot.snapshot_id, ())
@@ -63,7 +63,7 @@ class _Stopped:
         return self._moment
 
 
-def _is_in(publication: Publication, recorded: Recorded) -> bool:
+def is_in(publication: Publication, recorded: Recorded) -> bool:
     """Whether a snapshot has seen a fact: one of the past has left out what stood in the log, but was not known yet."""
     position = recorded.position
     return position.offset <= publication.cut[position.partition] and recorded.event.known_at <= publication.known_until

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates
 from personalization.customer.profile import Profile
+from personalization.page.affinity import OF_THE_PERSON, favoured, situated, wanted_more
 from personalization.page.filters import refusals
 from personalization.page.lifting import boosted
 from personalization.page.placements import Placement
@@ -28,6 +29,8 @@ from personalization.page.strategies import BY_NAME, Asking, Offer, Strategy, fa
 offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
 offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters or boosts lift
+
+offered_situated = 2  # where the situation makes a difference, which is bounded and seldom large
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,7 +85,8 @@ def rank(
         _relax(row, asking, row.take_behind, steps)
     if not row.full and filled_up:
         _fill_up(row, asking, steps)
-    return Ranking(placement.name, _positioned(row.picks, pins), tuple(steps))
+    picks = _positioned(row.picks, pins)
+    return Ranking(placement.name, favoured(picks, asking.situation, models), tuple(steps))
 
 
 def rank_page(
@@ -131,7 +135,8 @@ def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[S
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
     placement, request = asking.placement, asking.request
     widened = request.filter is not None or bool(placement.boosts)
-    limit = max(offered_first * row.limit, offered_min) * (offered_growth if widened else 1)
+    growth = offered_growth if widened else offered_situated if asking.situation else 1
+    limit = max(offered_first * row.limit, offered_min) * growth
     before = len(row.picks)
     row.refused.clear()
     offer, lifted = _offered(strategy, asking, limit)
@@ -151,12 +156,18 @@ def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[S
 
 
 def _offered(strategy: Strategy, asking: Asking, limit: int) -> tuple[Offer, dict[str, int]]:
-    """What a strategy offers, in the order that the placement's boosts give it, and how many each was for."""
+    """What a strategy offers, in the order that the placement's boosts and the situation give it, and for how many."""
     offer, boosts = strategy(asking, limit), asking.placement.boosts
-    if not boosts or not len(offer.candidates.products):
-        return offer, {}
-    candidates, lifted = boosted(offer.candidates, boosts, asking.shelf)
-    return offer._replace(candidates=candidates), lifted
+    candidates, concerned = offer.candidates, dict[str, int]()
+    if not len(candidates.products):
+        return offer, concerned
+    if boosts:
+        candidates, concerned = boosted(candidates, boosts, asking.shelf)
+    if asking.situation and candidates.kind not in OF_THE_PERSON:
+        if asking.request.explain:
+            concerned |= wanted_more(candidates, asking.situation, asking.models)
+        candidates = situated(candidates, asking.situation, asking.models)
+    return offer._replace(candidates=candidates), concerned
 
 
 def _relax(row: Row, asking: Asking, relax: Callable[[], None], steps: list[Step]) -> None:

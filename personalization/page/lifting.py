@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.vocabulary.ranking import Candidates
+from ingest.vocabulary.ranking import Candidates, FloatVector
 from personalization.page.boosts import Boost
 from personalization.page.shelf import Shelf
 
@@ -30,8 +30,13 @@ def boosted(candidates: Candidates, boosts: Sequence[Boost], shelf: Shelf) -> tu
             inside |= shelf.in_category(category, products)
         lifts[known[inside]] *= boost.lift
         concerned[boost.words] = int(np.count_nonzero(inside))
+    return lifted(candidates, lifts), concerned
+
+
+def lifted(candidates: Candidates, lifts: FloatVector) -> Candidates:
+    """The candidates with their scores multiplied, best first again; of equal ones the order stays as it was."""
     scores = candidates.scores * lifts
     order = np.argsort(-scores, kind="stable")
     _, _, _, because, orders, lift = candidates
     kept = (because[order], orders[order], lift[order])
-    return Candidates(candidates.kind, candidates.products[order], scores[order], *kept), concerned
+    return Candidates(candidates.kind, candidates.products[order], scores[order], *kept)

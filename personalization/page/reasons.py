@@ -54,7 +54,9 @@ def items(
         click_tokens: the tokens of products by their positions.
     """
     known = profile if profile is not None and profile.personalized else EMPTY
-    told: dict[tuple[ReasonKind, int, str | None], Wording] = {}  # most of a row has one cause or another in common
+    told: dict[
+        tuple[ReasonKind, int, str | None, str], Wording
+    ] = {}  # most of a row has one cause or another in common
     label = shelf.label
     product_ids = [shelf.product_id(pick.product_index) for pick in picks]
     row = []
@@ -62,7 +64,7 @@ def items(
         zip(picks, product_ids, click_tokens(product_ids), strict=True), 1
     ):
         kind = pick.kind
-        cause = (kind, pick.because, pick.category)
+        cause = (kind, pick.because, pick.category, pick.favour)
         wording = told.get(cause)
         if wording is None or kind == "buy_again":
             wording = told[cause] = _wording(pick, known, shelf)
@@ -85,7 +87,8 @@ def _evidence(pick: Pick) -> Evidence:
 
 def _wording(pick: Pick, profile: Profile, shelf: Shelf) -> Wording:
     because = () if pick.because < 0 else (shelf.product_id(pick.because),)
-    return Wording(because, _text(pick, because, profile, shelf))
+    text = _text(pick, because, profile, shelf)
+    return Wording(because, f"{text}, {pick.favour}" if pick.favour else text)
 
 
 def _text(pick: Pick, because: tuple[ProductId, ...], profile: Profile, shelf: Shelf) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ingest.vocabulary.context import Context
 from ingest.vocabulary.errors import MalformedEvent
 from ingest.vocabulary.ids import ProductId
 
@@ -36,13 +37,17 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class RowRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One row is asked for. `limit` None means the placement's; `exclude` is never shown."""
+    """One row is asked for. `limit` None means the placement's; `exclude` is never shown.
+
+    `context` is the situation; what is wanted more in it than otherwise comes further up.
+    """
 
     product_ids: tuple[ProductId, ...] = ()
     category: str | None = None
     limit: int | None = None
     exclude: tuple[ProductId, ...] = ()
     filter: Filter | None = None
+    context: Context | None = None
     explain: bool = False
 
 

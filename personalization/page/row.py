@@ -23,7 +23,10 @@ COMMONPLACE_LIFT = 2.5  # what is in one order less often than that many times c
 
 
 class Pick(msgspec.Struct, frozen=True, gc=False):
-    """A product of a row, and what brought it there. `because` is a product_index or -1."""
+    """A product of a row, and what brought it there. `because` is a product_index or -1.
+
+    `favour` is why the situation speaks for it, in words; empty where it does not much.
+    """
 
     product_index: int
     kind: ReasonKind
@@ -32,6 +35,7 @@ class Pick(msgspec.Struct, frozen=True, gc=False):
     orders: int
     lift: float
     category: str | None
+    favour: str = ""
 
 
 class _Cap(NamedTuple):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Label, Product
 from ingest.vocabulary.ranking import Candidates, FloatVector, History, IntVector, Purpose, Seeds
+from ingest.vocabulary.situations import Parts
 
 BoolVector = NDArray[np.bool_]
 
@@ -106,6 +107,18 @@ class Models(Protocol):
         """For each product 2 if it may stand in for one asked about, else 1 if it is all but the same as one of the
         first `looked_at` that are a 0 before it, else 0.
         """
+        ...
+
+    def telling(self, parts: Parts) -> Parts:
+        """The parts of a situation that make a difference to any product."""
+        ...
+
+    def affinity(self, parts: Parts, products: IntVector) -> FloatVector:
+        """How many times as much as usual each product is wanted in a situation of parts that tell, at least one."""
+        ...
+
+    def strongest(self, parts: Parts, products: IntVector) -> tuple[IntVector, FloatVector]:
+        """For each product the place of the part, one of these, that speaks for it most; and how much it does."""
         ...
 
     def popular(self, category: str | None, limit: int) -> Candidates:

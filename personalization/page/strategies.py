@@ -13,6 +13,7 @@ import numpy as np
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
+from ingest.vocabulary.situations import Parts, parts_of
 from personalization.customer.entries import newest_first
 from personalization.customer.profile import EMPTY, Profile
 from personalization.page.histories import (
@@ -64,6 +65,12 @@ class Asking:
         self.request, self.placement, self.shelf, self.models = request, placement, shelf, models
         self.profile = profile if profile is not None and profile.personalized else EMPTY
         self.started_from: frozenset[int] = frozenset()
+
+    @cached_property
+    def situation(self) -> Parts:
+        """The parts of the situation that make a difference to what is wanted."""
+        context = self.request.context
+        return () if context is None else self.models.telling(parts_of(context))
 
     @cached_property
     def asked(self) -> tuple[int, ...]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 
 from ingest.vocabulary.context import WeatherCondition
+from ingest.vocabulary.situations import COMFORTS as COMFORTS
+from ingest.vocabulary.situations import Comfort as Comfort
+from ingest.vocabulary.situations import comfort_of as felt
 from personalization.situation.parts import within
 
-Comfort = Literal["freezing", "cold", "mild", "warm", "hot"]
-COMFORTS: tuple[Comfort, ...] = get_args(Comfort)
 CONDITIONS: tuple[WeatherCondition, ...] = get_args(WeatherCondition)
 
-COMFORT_BOUNDS_C = (0.0, 10.0, 20.0, 28.0)  # below each of them it is the comfort of the same place
 TEMPERATURE_MIN_C, TEMPERATURE_MAX_C = -90.0, 60.0  # the coldest and hottest ever measured are -89.2 and 56.7
 MONTHS_A_YEAR = 12
 
@@ -79,10 +79,8 @@ def temperature(value: object) -> float | None:
 
 
 def comfort_of(temperature_c: float | None) -> Comfort | None:
-    """How a temperature feels to most: freezing below 0 °C, cold below 10, mild below 20, warm below 28, else hot."""
-    if temperature_c is None:
-        return None
-    return COMFORTS[sum(temperature_c >= bound for bound in COMFORT_BOUNDS_C)]
+    """How a temperature feels to most, if it is known."""
+    return None if temperature_c is None else felt(temperature_c)
 
 
 def normal_on(monthly_c: Sequence[float], day: date) -> float | None:

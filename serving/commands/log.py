@@ -1,4 +1,4 @@
-"""`dangol status`, `dangol replay`, `dangol dead-letters`: the log and what was folded from it."""
+"""`dangol status`, `dangol migrate`, `dangol dead-letters`: the log and what was folded from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from serving.commands.options import Options, command, fail
+from serving.commands.options import Options, command
 
 
 def add_commands(main: click.Group) -> None:
@@ -21,21 +21,6 @@ def add_commands(main: click.Group) -> None:
         with open_engine(options.folder, options.configuration) as engine:
             found = status_of(engine)
         options.show(found, found.text())
-
-    @command(main, "replay")
-    @click.option("--verify", is_flag=True, help="Compare with what is there; change nothing.")
-    def replay(options: Options, verify: bool) -> None:
-        """Rebuild every read model from the log."""
-        from serving.wiring import open_engine
-
-        with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
-            total = sum(end + 1 for end in engine.log.ends())
-            task = bar.add_task("verifying" if verify else "replaying", total=total)
-            replayed = engine.replay(verify=verify, progress=lambda facts: bar.advance(task, facts))
-        text = f"{replayed.facts} facts, {replayed.states} states"
-        options.show(replayed, f"{text}: no difference" if verify and replayed.difference is None else text)
-        if replayed.difference is not None:
-            fail(f"the first difference: {replayed.difference}")
 
     @command(main, "migrate")
     @click.option(

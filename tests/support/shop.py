@@ -11,6 +11,7 @@ import numpy as np
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.products import Label, Product
 from ingest.vocabulary.ranking import Candidates, History, IntVector, ProductIndex, Purpose, ReasonKind, Seeds
+from ingest.vocabulary.situations import Parts
 
 
 def product(product_id: str, **fields: Any) -> Product:
@@ -112,6 +113,19 @@ class PlainModels:
             known = {each.product_id: row for row, each in enumerate(self.shelf.products)}
             ids = [each for each in ids if each in known and self._inside(category, known[each])]
         return candidates(self.shelf, "popular", ids[:limit])
+
+    def telling(self, parts: Parts) -> Parts:
+        return tuple(part for part in parts if part in self.offers.get("affinity", {}))
+
+    def affinity(self, parts: Parts, products: IntVector) -> Any:
+        """As `affinity` has it: the lifts of ids by part."""
+        lifts = [self.offers["affinity"].get(part, {}) for part in parts]
+        ids = [self.shelf.product_id(row) for row in products.tolist()]
+        return np.array([np.prod([lift.get(each, 1.0) for lift in lifts]) for each in ids])
+
+    def strongest(self, parts: Parts, products: IntVector) -> tuple[IntVector, Any]:
+        by_part = np.stack([self.affinity((part,), products) for part in parts])
+        return by_part.argmax(axis=0).astype(np.int32), by_part.max(axis=0)
 
     def _inside(self, category: str, row: int) -> bool:
         return bool(self.shelf.in_category(category, np.array([row]))[0])
