@@ -15,6 +15,7 @@ from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.events import HomepageShown
 from ingest.vocabulary.ids import EventId, RequestId, Subject, new_request_id, new_subject
 from ingest.vocabulary.ranking import Answer, Arm
+from personalization.customer.profile import EMPTY, Profile
 from personalization.customer.touches import NO_TOUCHES
 from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import VariantRow, content_in
@@ -136,7 +137,7 @@ class Homepages:
             shop_zone=self._surroundings.shop_zone,
             reading=around.reading,
             at_shop=around.at_shop,
-            profile=person.profile,
+            profile=_known(ask, person, refused),
             touches=NO_TOUCHES if person.profile is None else person.profile.touches,
             price_of=self._price_of,
             refused=refused,
@@ -193,6 +194,12 @@ class Homepages:
             configuration=self._configuration_id,
             degraded=tuple(dict.fromkeys((*missing, *person.degraded))),
         )
+
+
+def _known(ask: HomeAsk, person: Person, refused: str) -> Profile | None:
+    """What is known of whoever asks: of a visitor nobody has heard of, that this is the first visit."""
+    named = ask.rows.customer_id is not None or ask.rows.anonymous_id is not None
+    return EMPTY if person.profile is None and named and not person.degraded and not refused else person.profile
 
 
 def _record(answer: HomeAnswer, chosen: Chosen, facts: Facts, subject: Subject, now: datetime) -> HomepageShown:
