@@ -113,18 +113,39 @@ def load_configuration(path: Path, *, required: bool) -> Configuration:
     Raises:
         ConfigurationError: the file is missing, not TOML, or says something that cannot be; the message says where.
     """
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if required:
-            raise ConfigurationError(f"there is no configuration {path}") from None
-        written = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    written = written_in(path, required=required)
     try:
         return _with_standard_placements(written)
     except (msgspec.ValidationError, ConfigurationError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
+
+
+def written_in(path: Path, *, required: bool) -> dict[str, Any]:
+    """What a file says, unchecked; nothing if there is none and none was asked for.
+
+    Raises:
+        ConfigurationError: the file is missing, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"there is no configuration {path}") from None
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+
+
+def placements_in(written: dict[str, Any]) -> dict[str, Placement]:
+    """The placements of what a file says: the standard ones, with its changes.
+
+    Raises:
+        ConfigurationError: one of them could not answer.
+    """
+    configured = written.get("placements", {})
+    if not isinstance(configured, dict) or not all(isinstance(each, dict) for each in configured.values()):
+        raise ConfigurationError('placements are tables, as in [placements."home.for-you"]')
+    return read_placements(configured)
 
 
 def write_configuration(folder: Path) -> tuple[Path, bool]:
@@ -141,11 +162,9 @@ def write_configuration(folder: Path) -> tuple[Path, bool]:
 
 
 def _with_standard_placements(written: dict[str, Any]) -> Configuration:
-    configured = written.pop("placements", {})
-    if not isinstance(configured, dict) or not all(isinstance(each, dict) for each in configured.values()):
-        raise ConfigurationError('placements are tables, as in [placements."home.for-you"]')
-    configuration = msgspec.convert(written, Configuration)
-    configuration = msgspec.structs.replace(configuration, placements=read_placements(configured))
+    placements = placements_in(written)
+    rest = {name: value for name, value in written.items() if name != "placements"}
+    configuration = msgspec.structs.replace(msgspec.convert(rest, Configuration), placements=placements)
     check_surroundings(configuration.weather, configuration.places)
     if configuration.homepage != HomepageSettings():
         _ = configuration.homepage_rules  # says now what is wrong with it

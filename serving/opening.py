@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,19 @@ from ingest.vocabulary.clock import Clock, epoch_ms
 from ingest.vocabulary.errors import DangolError
 from ingest.vocabulary.ids import new_request_id
 from ingest.vocabulary.ranking import Answer, Degradation
+from personalization.page.placements import Placement
 from serving.access import AccessKeys
 from serving.app import allow_origins
-from serving.ask import page_from_body
+from serving.ask import Ask, page_from_body
 from serving.configuration import Configuration, Role
+from serving.home.ask import said_by
+from serving.home.making import homepages_of
+from serving.home.places import places_of
+from serving.home.weather import NoWeather
 from serving.problems import problem_response, register_problems
-from serving.recommendations import UnknownPlacement
+from serving.recommendations import NOBODY, Person, UnknownPlacement
 from serving.routes.guard import BODY_BYTES_MAX, answer, authorize, body
+from serving.routes.homepage import asked_for
 
 AT_ONCE_S = 30.0  # what opens within it is served as it is: a slow machine is no fault, and other workers answer
 WAIT_FIRST_S, WAIT_MAX_S = 0.25, 4.0  # before opening is tried again
@@ -104,6 +110,7 @@ def answers_meanwhile(
     allow_origins(app, configuration.serving.origins)
     if role != "collect":
         _add_empty_rows(app, AccessKeys(folder), configuration, clock)
+        _add_homepage(app, AccessKeys(folder), configuration, folder, clock)
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -121,12 +128,53 @@ def answers_meanwhile(
     return app
 
 
+class _EmptyRows:
+    """Rows without products, for nobody in particular."""
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        self._placements, self._clock = configuration.placements, clock
+        self._configuration_id = configuration.configuration_id
+
+    def person_of(self, ask: Ask) -> Person:
+        """Nobody: what is known of people is away."""
+        return NOBODY._replace(degraded=("profiles",))
+
+    def answer_rows(self, placements: Sequence[Placement], ask: Ask, person: Person, *, record: bool) -> list[Answer]:
+        """A row without products for each."""
+        return [self.empty(placement.name) for placement in placements]
+
+    def empty(self, placement: str) -> Answer:
+        """A row without products.
+
+        Raises:
+            UnknownPlacement: there is none of that name.
+        """
+        if placement not in self._placements:
+            raise UnknownPlacement(placement, sorted(self._placements))
+        request_id = new_request_id(epoch_ms(self._clock.now()))
+        return Answer(request_id, placement, None, self._configuration_id, MISSING, None, ())
+
+
+def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, folder: Path, clock: Clock) -> None:
+    """The variant that fits the situation as far as a request alone tells it; what was shown is lost."""
+    homepages = homepages_of(
+        configuration,
+        rows=_EmptyRows(configuration, clock),
+        weather=NoWeather(),
+        places=places_of(configuration.places, folder),
+        price_of=lambda _: None,
+        clock=clock,
+        shown=lambda _, __: None,
+    )
+
+    @app.route("/v1/homepage", methods=["GET", "POST"])
+    def homepage() -> Response:
+        ask = asked_for(authorize(keys))
+        return answer(homepages.answer(ask, said_by(request.environ, configuration.places.headers)))
+
+
 def _add_empty_rows(app: Flask, keys: AccessKeys, configuration: Configuration, clock: Clock) -> None:
-    def empty(placement: str) -> Answer:
-        if placement not in configuration.placements:
-            raise UnknownPlacement(placement, sorted(configuration.placements))
-        request_id = new_request_id(epoch_ms(clock.now()))
-        return Answer(request_id, placement, None, configuration.configuration_id, MISSING, None, ())
+    empty = _EmptyRows(configuration, clock).empty
 
     @app.route("/v1/recommendations/<placement>", methods=["GET", "POST"])
     def one(placement: str) -> Response:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -25,7 +25,7 @@ from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
-from serving.configuration import Configuration, Distributed, Role, load_configuration
+from serving.configuration import Configuration, Distributed, Role, load_configuration, written_in
 from serving.embedded import embedded_backend, embedded_shop
 from serving.engine import Engine
 from serving.folder import CONFIGURATION_FILE, make_folder, require_folder, server_lock, training_lock
@@ -57,6 +57,26 @@ WAIT_FIRST_S, WAIT_MAX_S = 0.25, 4.0  # before opening is tried again
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 _log = structlog.get_logger(__name__)
+
+
+def read_configuration(folder: Path, configuration_path: Path | None) -> Configuration:
+    """The configuration of a data folder.
+
+    Raises:
+        ConfigurationError: there is no such folder or configuration, or it cannot be used.
+    """
+    path = configuration_path or require_folder(folder) / CONFIGURATION_FILE
+    return load_configuration(path, required=configuration_path is not None)
+
+
+def written_configuration(folder: Path, configuration_path: Path | None) -> dict[str, Any]:
+    """What the configuration of a data folder says, unchecked.
+
+    Raises:
+        ConfigurationError: there is no such folder or configuration, or it is not TOML.
+    """
+    path = configuration_path or require_folder(folder) / CONFIGURATION_FILE
+    return written_in(path, required=configuration_path is not None)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -93,10 +93,19 @@ def home_from_query(query: str) -> HomeAsk:
     """
     if len(query) > QUERY_LENGTH_MAX:
         raise MalformedEvent(f"a query string has at most {QUERY_LENGTH_MAX} characters: use POST", code="oversized")
-    if not query:
-        return HomeAsk()
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500)
+        return home_from_pairs(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500))
+    except ValueError as error:
+        raise malformed(error) from error
+
+
+def home_from_pairs(pairs: Iterable[tuple[str, str]]) -> HomeAsk:
+    """The request in pairs of names, of which nested ones are dotted, and values.
+
+    Raises:
+        MalformedEvent: a name is unknown or a value is not acceptable.
+    """
+    try:
         return _parsed(msgspec.convert(nested(pairs), HomeWire, strict=False))
     except (msgspec.MsgspecError, ValueError) as error:
         raise malformed(error) from error

@@ -40,7 +40,7 @@ class LearningSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value_max: Annotated[float, Meta(gt=0, le=1e9)] = 500.0
     floor: Share = 0.02
     holdout: Share = 0.0
-    half_life_days: Annotated[float, Meta(ge=0, le=10)] = 10.0
+    half_life_days: Annotated[float, Meta(ge=0, le=365)] = 10.0
     period_hours: Annotated[int, Meta(ge=1, le=24)] = 6
 
     @property

@@ -18,20 +18,34 @@ def homepage_blueprint(engine: Engine) -> Blueprint:
     blueprint = Blueprint("homepage", __name__)
     trusted = engine.configuration.places.headers
 
-    def answered(key: ApiKey | None, ask: HomeAsk) -> Response:
-        if ask.preview is not None and key is not None and key.kind != "secret":
-            raise Forbidden("a preview needs a secret key")
+    def answered() -> Response:
+        key = authorize(engine.keys)
+        ask = asked_for(key)
         asked = replace(ask, rows=spoken_for(engine, key, ask.rows))
         return answer(engine.homepages.answer(asked, said_by(request.environ, trusted)))
 
     @blueprint.get("/v1/homepage")
     def homepage() -> Response:
-        key = authorize(engine.keys)
-        return answered(key, home_from_query(request.query_string.decode("utf-8", "replace")))
+        return answered()
 
     @blueprint.post("/v1/homepage")
     def homepage_posted() -> Response:
-        key = authorize(engine.keys)
-        return answered(key, home_from_body(body()))
+        return answered()
 
     return blueprint
+
+
+def asked_for(key: ApiKey | None) -> HomeAsk:
+    """What this request asks for, if its key may.
+
+    Raises:
+        MalformedEvent: it cannot be read.
+        Forbidden: a preview without a secret key, where there are keys.
+    """
+    if request.method == "POST":
+        ask = home_from_body(body())
+    else:
+        ask = home_from_query(request.query_string.decode("utf-8", "replace"))
+    if ask.preview is not None and key is not None and key.kind != "secret":
+        raise Forbidden("a preview needs a secret key")
+    return ask

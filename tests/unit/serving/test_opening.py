@@ -68,6 +68,23 @@ def test_rows_are_empty_and_say_what_is_missing_until_the_shop_is_open(shop: Sho
     wait_for(lambda: asking.get(ROW).text == "a full row", "the shop to be open")
 
 
+def test_a_homepage_fits_the_situation_and_has_empty_rows_until_the_shop_is_open(tmp_path: Path) -> None:
+    rain = '[homepage.variants.rain]\nwhen = { weather = "rain" }\ncontent = { headline = "Rain again?" }\n'
+    (tmp_path / "dangol.toml").write_text(f'{rain}rows = [{{ placement = "home.popular" }}]', encoding="utf-8")
+    shop = Shop(tmp_path)
+    asking = Client(shop.opening())
+    here = {"REMOTE_ADDR": "127.0.0.1"}
+    for answered in (
+        asking.get("/v1/homepage?context.weather.condition=rain&customer_id=c", environ_base=here),
+        asking.post("/v1/homepage", json={"context": {"weather": {"condition": "rain"}}}, environ_base=here),
+    ):
+        assert answered.status_code == 200
+        assert (answered.json["variant"], answered.json["content"]) == ("rain", {"headline": "Rain again?"})
+        assert [(row["placement"], row["items"]) for row in answered.json["rows"]] == [("home.popular", [])]
+        assert set(answered.json["degraded"]) == set(MISSING)
+    shop.there.set()
+
+
 def test_everything_else_is_to_come_again(shop: Shop) -> None:
     asking = Client(shop.opening())
     for answered in (asking.post("/v1/events", json={"events": []}), asking.get("/"), asking.get("/metrics")):

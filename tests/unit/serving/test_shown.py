@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from ingest.privacy import Alias
 from ingest.vocabulary.errors import Unavailable
-from ingest.vocabulary.events import Event, RankingShown
-from ingest.vocabulary.ids import Position
+from ingest.vocabulary.events import Event, HomepageShown, RankingShown
+from ingest.vocabulary.ids import Position, Subject
 from serving import shown
 from serving.shown import ShownLists
 from tests.support.build import fact
@@ -58,8 +59,13 @@ def counts() -> Counts:
     return Counts()
 
 
-def lists(log: Any, counts: Counts) -> ShownLists:
-    return ShownLists(log, on_dropped=counts.on_dropped, on_written=counts.on_written)
+def no_one(aliases: Iterable[Alias]) -> dict[Alias, Subject]:
+    """Nobody is asked for."""
+    raise AssertionError(list(aliases))
+
+
+def lists(log: Any, counts: Counts, resolve: Callable[..., dict[Alias, Subject]] = no_one) -> ShownLists:
+    return ShownLists(log, resolve, on_dropped=counts.on_dropped, on_written=counts.on_written)
 
 
 def some(count: int) -> list[RankingShown]:
@@ -75,6 +81,21 @@ def test_a_shown_list_is_in_the_log_soon_after(counts: Counts) -> None:
         assert counts.wait_for_written(3)
         assert [recorded.event for recorded in read_all(dangol.log)] == batch
         queue.close()
+
+
+def test_a_new_visitor_who_was_shown_something_to_learn_from_gets_a_subject(counts: Counts) -> None:
+    with temporary_folder() as folder, embedded(folder) as dangol:
+        queue = lists(dangol.log, counts, dangol.keyring.resolve)
+        visitor = Alias("anonymous", "new-here")
+        assert dangol.keyring.find(visitor) is None
+        for number in range(2):
+            queue.put(fact(HomepageShown, request_id=f"r-{number}", subject=f"random-{number}"), visitor)
+        queue.put(fact(HomepageShown, request_id="r-2", subject="random-2"))
+        queue.close()
+        subject = dangol.keyring.find(visitor)
+        assert subject is not None
+        found = {recorded.event.request_id: recorded.event.subject for recorded in read_all(dangol.log)}
+        assert found == {"r-0": subject, "r-1": subject, "r-2": "random-2"}
 
 
 def test_closing_writes_everything_that_is_queued(counts: Counts) -> None:
