@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,11 @@ from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
 from ingest.privacy import Alias
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ids import ProductId, Subject
+from ingest.vocabulary.ids import FROM_THE_START, ProductId, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
 from serving.circuit import Circuit
-from serving.home.making import homepages_of, weather_of
+from serving.home.making import EqualTables, Home, homepages_of, learner_of, weather_of
 from serving.home.places import places_of
 from serving.moment import Moment
 from serving.recommendations import Directory, Recommendations
@@ -58,21 +59,42 @@ class Answers:
             catalogue_version=lambda: self.catalogue.version,
             answered=engine.metrics.row_answered,
         )
-        self.weather = weather_of(engine.configuration.weather, engine.weather_key, engine.clock)
-        self.homepages = homepages_of(
-            engine.configuration,
+        self._home: Home | None = None
+        self._home_lock = threading.Lock()
+        self._engine = engine
+
+    @property
+    def home(self) -> Home:
+        """What answers homepages, made when first asked for: what was learned is read from the log."""
+        with self._home_lock:
+            if self._home is None:
+                self._home = self._made_home(self._engine)
+            return self._home
+
+    def close(self) -> None:
+        """Write the queue of what was shown, ask for no more weather."""
+        if self._home is not None:
+            self._home.weather.close()
+        self.shown.close()
+
+    def _made_home(self, engine: Engine) -> Home:
+        configuration = engine.configuration
+        weather = weather_of(configuration.weather, engine.weather_key, engine.clock)
+        learner = learner_of(configuration, engine.clock)
+        homepages = homepages_of(
+            configuration,
             rows=self.recommendations,
-            weather=self.weather,
-            places=places_of(engine.configuration.places, engine.folder),
+            places=places_of(configuration.places, engine.folder),
+            weather=weather,
+            tables=EqualTables() if learner is None else learner,
             price_of=self._price_of,
             clock=engine.clock,
             shown=self.shown.put,
         )
-
-    def close(self) -> None:
-        """Write the queue of what was shown, ask for no more weather."""
-        self.weather.close()
-        self.shown.close()
+        if learner is not None:
+            engine.projector.attach(learner, since=FROM_THE_START)
+            learner.refresh()
+        return Home(homepages, weather, learner)
 
     def _price_of(self, product_id: ProductId) -> float | None:
         """What a product costs now, if that is known."""

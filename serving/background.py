@@ -22,6 +22,7 @@ GARBAGE_OBJECTS = 20_000  # new objects between two young collections; a row mak
 SWITCH_S = 0.001
 POLL_S = 0.2  # how soon a snapshot or another process's facts are noticed
 FOLLOW_S = 0.03  # the same for facts where all of them come from other processes
+LEARN_S = 60.0  # between two tables of which variant works
 HOUSE_S = 3_600.0  # between rounds of housekeeping
 AWAY_S = 1.0  # between attempts where something did not answer
 
@@ -127,12 +128,15 @@ class Worker:
 
     def _answer(self, engine: Engine) -> None:
         engine.answers.moment.refresh()
-        engine.answers.weather.begin()
+        home = engine.answers.home
+        home.weather.begin()
         follow_s = FOLLOW_S if engine.is_distributed else POLL_S
         self._loops = [
             Loop("follow", engine.projector.catch_up, every_s=follow_s),
             Loop("refresh", self._refresh, every_s=POLL_S),
         ]
+        if home.learner is not None:
+            self._loops.append(Loop("learn", home.learner.refresh, every_s=LEARN_S))
         every_minutes = engine.configuration.training.every_minutes
         if every_minutes and not engine.is_distributed:
             if engine.answers.moment.publication is None:

@@ -133,7 +133,7 @@ class Engine:
     @property
     def homepages(self) -> Homepages:
         """Homepages as they are answered now."""
-        return self.answers.homepages
+        return self.answers.home.homepages
 
     def close(self) -> None:
         """Write what is queued and let go of the files."""

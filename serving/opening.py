@@ -20,7 +20,7 @@ from serving.app import allow_origins
 from serving.ask import Ask, page_from_body
 from serving.configuration import Configuration, Role
 from serving.home.ask import said_by
-from serving.home.making import homepages_of
+from serving.home.making import EqualTables, homepages_of
 from serving.home.places import places_of
 from serving.home.weather import NoWeather
 from serving.problems import problem_response, register_problems
@@ -160,8 +160,9 @@ def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, fo
     homepages = homepages_of(
         configuration,
         rows=_EmptyRows(configuration, clock),
-        weather=NoWeather(),
         places=places_of(configuration.places, folder),
+        weather=NoWeather(),
+        tables=EqualTables(),
         price_of=lambda _: None,
         clock=clock,
         shown=lambda _, __: None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ingest.privacy import Alias
@@ -11,11 +12,14 @@ from ingest.vocabulary.events import HomepageShown
 from personalization.experiments.draws import Propensities, table_of
 from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
-from serving.home.choice import Choosing
+from serving.home.choice import Choosing, Tables
 from serving.home.homepages import Homepages, Rows
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
 from serving.home.weather import NoWeather, WeatherCache
+
+if TYPE_CHECKING:
+    from serving.home.learning import Learner
 
 
 class EqualTables:
@@ -24,6 +28,43 @@ class EqualTables:
     def table(self, eligible: Sequence[str], features: Sequence[float]) -> Propensities:
         """The same for each."""
         return table_of(dict.fromkeys(eligible, 1.0))
+
+
+class Home(NamedTuple):
+    """What answers homepages, and what it has to be told and asked beside the answers."""
+
+    homepages: Homepages
+    weather: WeatherCache | NoWeather
+    learner: Learner | None
+
+
+def homepages_of(
+    configuration: Configuration,
+    *,
+    rows: Rows,
+    places: Places,
+    weather: Weather,
+    tables: Tables,
+    price_of: PriceOf,
+    clock: Clock,
+    shown: Callable[[HomepageShown, Alias | None], None],
+) -> Homepages:
+    """The service that answers homepages."""
+    rules, settings = configuration.homepage_rules, configuration.homepage
+    origins = (urlsplit(origin).hostname for origin in configuration.serving.origins)
+    return Homepages(
+        choosing=Choosing(rules, settings.learning, tables),
+        surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
+        rows=rows,
+        placements=configuration.placements,
+        own_hosts=[host for host in origins if host],
+        language=settings.language,
+        price_of=price_of,
+        clock=clock,
+        configuration_id=configuration.configuration_id,
+        shown=shown,
+        learns=settings.learning.policy != "rule" or bool(rules.experiments),
+    )
 
 
 def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> WeatherCache | NoWeather:
@@ -41,30 +82,11 @@ def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> Weat
     return WeatherCache(provider, clock, settings)
 
 
-def homepages_of(
-    configuration: Configuration,
-    *,
-    rows: Rows,
-    weather: Weather,
-    places: Places,
-    price_of: PriceOf,
-    clock: Clock,
-    shown: Callable[[HomepageShown, Alias | None], None],
-) -> Homepages:
-    """The service that answers homepages."""
-    rules = configuration.homepage_rules
-    settings = configuration.homepage
-    origins = (urlsplit(origin).hostname for origin in configuration.serving.origins)
-    return Homepages(
-        choosing=Choosing(rules, settings.learning, EqualTables()),
-        surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
-        rows=rows,
-        placements=configuration.placements,
-        own_hosts=[host for host in origins if host],
-        language=settings.language,
-        price_of=price_of,
-        clock=clock,
-        configuration_id=configuration.configuration_id,
-        shown=shown,
-        learns=settings.learning.policy != "rule" or bool(rules.experiments),
-    )
+def learner_of(configuration: Configuration, clock: Clock) -> Learner | None:
+    """What learns which variant works; None where nothing is learned."""
+    settings = configuration.homepage.learning
+    if settings.policy == "rule":
+        return None
+    from serving.home.learning import Learner  # a shop that learns nothing needs no special functions
+
+    return Learner(settings, settings.learning, clock)

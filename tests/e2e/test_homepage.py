@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from ingest.vocabulary.events import HomepageShown, RankingShown
 from personalization.homepage.fields import facts_from
 from serving.configuration import load_configuration
+from serving.home.learning import SETTLE_S
 from tests.support.client import ids
-from tests.support.service import Service, copy_of, dangol, events_of, serving, told
+from tests.support.service import Service, copy_of, dangol, events_of, serving, told, wait_for
 from tests.support.small_shop import PLATES, REGULAR
 
 CONFIGURATION = """
@@ -265,3 +267,74 @@ def test_a_pretended_situation_is_previewed_on_the_command_line(small_folder: Pa
     assert (frogs.returncode, frogs.stderr.strip()) == (1, "dangol: weather cannot be 'frogs'")
     assert dangol("homepage", "preview", "rain", data=small_folder).returncode == 2
     assert dangol("homepage", "preview", "--weather", data=small_folder).returncode == 2
+
+
+LEARNING = """
+[homepage.learning]
+policy = "thompson"
+goal = "click"
+
+[homepage.variants.plates]
+priority = 1
+rows = [{ placement = "home.popular", limit = 2, boosts = [{ category = ["Plates"], lift = 100.0 }] }]
+
+[homepage.variants.default]
+rows = [{ placement = "home.popular", limit = 2 }]
+"""
+
+
+def test_what_visitors_click_is_learned_from_the_log_and_drawn_as_recorded(small_folder: Path) -> None:
+    (small_folder / "dangol.toml").write_text(LEARNING, encoding="utf-8")
+    with serving(small_folder) as running:
+        shown = [ask(running, anonymous_id=f"a-{number}") for number in range(60)]
+        assert {answer["chosen_by"]["policy"] for answer in shown} == {"bandit"}
+        assert {answer["propensity"] for answer in shown} == {0.5}
+        assert {answer["variant"] for answer in shown} == {"plates", "default"}
+        clicks = [
+            {
+                "event_id": f"click-{number}",
+                "type": "ranking_clicked",
+                "anonymous_id": f"a-{number}",
+                "product_id": answer["rows"][0]["items"][0]["product_id"],
+                "request_id": answer["rows"][0]["request_id"],
+                "click_token": answer["rows"][0]["items"][0]["click_token"],
+            }
+            for number, answer in enumerate(shown)
+            if answer["variant"] == "plates"
+        ]
+        assert set(running.tell(*clicks)) == {"accepted"}
+        settled_s = time.monotonic() + SETTLE_S + 1
+    facts = [event for event in events_of(small_folder) if isinstance(event, HomepageShown)]
+    assert {fact.learner for fact in facts} == {"homepage"}
+    assert all(fact.eligible == {"default": 0.5, "plates": 0.5} for fact in facts)
+    assert len({fact.subject for fact in facts}) == len(facts), "every new visitor has a subject of their own"
+    wait_for(lambda: time.monotonic() > settled_s, "the last click to be old enough")
+    with serving(small_folder) as running:
+        after = [ask(running, anonymous_id=f"b-{number}") for number in range(40)]
+        by_variant = {answer["variant"]: answer["propensity"] for answer in after}
+        assert by_variant["plates"] > 0.9
+        again = [ask(running, anonymous_id=f"a-{number}") for number in range(3)]
+        assert {answer["propensity"] for answer in again} <= set(by_variant.values()) | {1 - by_variant["plates"]}
+    newest = [event for event in events_of(small_folder) if isinstance(event, HomepageShown)][-1]
+    assert sum(newest.eligible.values()) == 1.0
+    assert newest.eligible["plates"] == by_variant["plates"]
+    verified = dangol("replay", "--verify", data=small_folder)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_an_experiment_keeps_a_customer_in_one_arm_and_says_so(small_folder: Path) -> None:
+    experiment = '[homepage.experiments.china]\narms = { plates = 1, default = 1 }\ncontrol = "default"\n'
+    (small_folder / "dangol.toml").write_text(LEARNING + experiment, encoding="utf-8")
+    with serving(small_folder) as running:
+        shown = {
+            customer: [ask(running, customer_id=customer) for _ in range(3)]
+            for customer in (f"customer-{number}" for number in range(7))
+        }
+    for answers in shown.values():
+        assert len({answer["variant"] for answer in answers}) == 1
+        for answer in answers:
+            assert answer["chosen_by"]["policy"] == "experiment"
+            assert answer["experiment"] == {"name": "china", "arm": answer["variant"], "propensity": 0.5}
+    assert {answers[0]["variant"] for answers in shown.values()} == {"plates", "default"}
+    facts = [event for event in events_of(small_folder) if isinstance(event, HomepageShown)]
+    assert {(fact.experiment, fact.arm == fact.variant, fact.learner) for fact in facts} == {("china", True, None)}
