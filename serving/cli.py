@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import click
 
-from serving.commands import evaluate, homepage, import_, log, people, products, replay, server, training
+from serving.commands import evaluate, experiments, homepage, import_, log, people, products, replay, server, training
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,5 +19,5 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # results go to the standard output
 
 
-for module in (import_, products, training, evaluate, homepage, server, log, replay, people):
+for module in (import_, products, training, evaluate, homepage, experiments, server, log, replay, people):
     module.add_commands(main)

@@ -12,6 +12,7 @@ import msgspec
 
 from recommender.evaluation.names import DESCRIBED, Described
 from serving.commands.options import Options, command
+from serving.commands.policies import add_policy
 
 if TYPE_CHECKING:
     from recommender.evaluation.run import Settings
@@ -71,6 +72,7 @@ def add_commands(main: click.Group) -> None:
     for name, described in DESCRIBED.items():
         _add_protocol(evaluate, name, described)
     _add_backtest(evaluate)
+    add_policy(evaluate)
 
 
 def _add_protocol(group: click.Group, name: str, described: Described) -> None:

@@ -1,0 +1,82 @@
+"""`dangol evaluate policy`: what the homepage would have earned under other rules or weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from serving.commands.options import Options, command
+
+if TYPE_CHECKING:
+    from personalization.experiments.learning import Goal
+    from personalization.experiments.off_policy import Estimate
+    from serving.policies.evaluating import PolicyEvaluation
+
+DECISIONS_MAX = 5_000_000  # each takes some 2 KB while they are read
+GOALS = ("click", "cart", "order", "value")
+
+
+def add_policy(group: click.Group) -> None:
+    """Add `policy` to what can be evaluated."""
+
+    @command(group, "policy")
+    @click.option(
+        "--with",
+        "other",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="CONFIG",
+        help="The configuration to judge.  [default: the present one]",
+    )
+    @click.option("--goal", type=click.Choice(GOALS), help="What counts.  [default: as it is learned]")
+    @click.option("--days", type=click.FloatRange(0.0, 90.0, min_open=True), help="To earn it.  [default: likewise]")
+    @click.option(
+        "--limit", type=click.IntRange(1, DECISIONS_MAX), default=200_000, show_default=True, help="Newest homepages."
+    )
+    def policy(options: Options, other: Path | None, goal: str | None, days: float | None, limit: int) -> None:
+        """What the homepage would have earned under another configuration's rules and weights."""
+        from serving.configuration import load_configuration
+        from serving.policies.evaluating import Plan, evaluate_policy
+        from serving.wiring import open_engine
+
+        with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
+            present = engine.configuration
+            judged = present if other is None else load_configuration(other, required=True)
+            learning = present.homepage.learning
+            plan = Plan(cast("Goal", goal or learning.goal), days or learning.window_days, learning.value_max, limit)
+            task = bar.add_task("finding homepages")
+            found = evaluate_policy(
+                engine,
+                judged,
+                plan,
+                lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
+            )
+        options.show(found, "\n".join(_told(found)))
+
+
+def _told(found: PolicyEvaluation) -> Iterator[str]:
+    """The estimates in lines."""
+    estimates, goal = found.estimates, "value" if found.goal == "value" else f"share with a {found.goal}"
+    yield (
+        f"{goal} of a homepage within {found.window_days:g} days, from {estimates.decisions:,} drawn ones for "
+        f"{found.people:,} people, {estimates.rewarded:,} of which earned anything"
+    )
+    for name in ("logged", "snips", "ips", "doubly_robust"):
+        each: Estimate = getattr(estimates, name)
+        yield f"{name.replace('_', ' '):14} {each.value:10.5f}   95 %: {each.low:.5f} to {each.high:.5f}"
+    yield (
+        f"effective size {estimates.effective_size:,.0f}, greatest weight {estimates.weight_max:.1f}, "
+        f"never tried {estimates.untried_share:.2%}"
+    )
+    for name, arm in found.arms.items():
+        yield (
+            f"  {name}: drawn {arm.drawn:,} times, {arm.logged_share:.1%} of the log, {arm.target_share:.1%} under the "
+            "configuration"
+        )
+    left_out = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in found.left_out.items() if count)
+    if left_out:
+        yield f"left out: {left_out}"
+    if found.left_out.get("fixed") and found.fixed_otherwise > 0:
+        yield f"of those without a choice {found.fixed_otherwise:.1%} would show something else: nobody knows how well"
