@@ -180,6 +180,8 @@ class _Held(structref.StructRefProxy):
 
 
 structref.define_proxy(_Held, _HeldType, ["arrays"])  # type: ignore[no-untyped-call]
+# What numba asks for at each call is a property there, which takes half of the time to pass a set; the slot does not.
+_Held._numba_type_ = structref.StructRefProxy._type  # type: ignore[attr-defined,method-assign]
 
 
 @kernel
