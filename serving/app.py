@@ -51,7 +51,8 @@ def create_app(engine: Engine, role: Role = "all") -> Flask:
     for blueprint in (*parts, health_blueprint, interface_blueprint):
         app.register_blueprint(blueprint(engine))
     if role == "all" and engine.configuration.serving.demo_store:
-        app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue)))
+        varied = bool(engine.configuration.homepage.variants)
+        app.register_blueprint(store_blueprint(CatalogueShelves(engine.catalogue), varied=varied))
     _measure(app, engine)
     allow_origins(app, engine.configuration.serving.origins)
     if role == "collect":

@@ -148,8 +148,12 @@ def placements_in(written: dict[str, Any]) -> dict[str, Placement]:
     return read_placements(configured)
 
 
-def write_configuration(folder: Path) -> tuple[Path, bool]:
-    """A commented `dangol.toml` in the data folder, unless there is one; its path, and whether it was written."""
+def write_configuration(folder: Path, more: bytes = b"") -> tuple[Path, bool]:
+    """A commented `dangol.toml` in the data folder, unless there is one; its path, and whether it was written.
+
+    Args:
+        more: what is to stand at its end.
+    """
     path = make_folder(folder) / CONFIGURATION_FILE
     template = files("serving").joinpath("templates", CONFIGURATION_FILE).read_bytes()
     try:
@@ -157,7 +161,7 @@ def write_configuration(folder: Path) -> tuple[Path, bool]:
     except FileExistsError:
         return path, False
     with os.fdopen(descriptor, "wb") as file:
-        file.write(template)
+        file.write(template + more)
     return path, True
 
 

@@ -24,6 +24,7 @@ DEMO_FOLDER = Path("./demo-data")
 EXAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "examples" / "online-retail"
 ORDERS_FILE = "online_retail.csv.gz"
 CATEGORIES_FILE = "categories.toml"
+HOMEPAGE_FILE = "homepage.toml"  # variants of the store's home, if the example has any
 PRODUCT_TO_SHOW = "85123A"
 CUSTOMER_TO_SHOW = "17850"
 
@@ -53,7 +54,8 @@ def run_demo(options: Options, *, port: int, example: Path | None) -> None:
         raise ConfigurationError(f"{shop / ORDERS_FILE} is missing: give the example's folder with --example")
     folder = DEMO_FOLDER if options.folder == Path(DEFAULT_FOLDER) else options.folder
     options = options._replace(folder=folder)
-    write_configuration(folder)
+    homepage = shop / HOMEPAGE_FILE
+    write_configuration(folder, b"\n" + homepage.read_bytes() if homepage.is_file() else b"")
     if not _is_prepared(folder):
         with_deterministic_arithmetic()
         with open_engine(folder, options.configuration) as engine:
@@ -109,6 +111,7 @@ def _print_pages(port: int) -> None:
         f"""
 the store           {here}/
 bought together     {here}/v1/recommendations/product.bought-together?product_ids={PRODUCT_TO_SHOW}
+a rainy home        {here}/?weather=rain,9
 for a customer      {here}/v1/recommendations/home.for-you?customer_id={CUSTOMER_TO_SHOW}
 popular in Kitchen  {here}/v1/recommendations/category.popular?category=Kitchen
 the interface       {here}/docs

@@ -28,8 +28,8 @@ from personalization.page.strategies import BY_NAME, Asking, Offer, Strategy, fa
 
 offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
-offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters or boosts lift
-
+offered_growth = 8  # each time the offer was eaten up, and from the start where the request filters
+offered_boosted = 32  # from the start where boosts lift: what is lifted is often far down
 offered_situated = 2  # where the situation makes a difference, which is bounded and seldom large
 
 
@@ -133,10 +133,8 @@ def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
 
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
-    placement, request = asking.placement, asking.request
-    widened = request.filter is not None or bool(placement.boosts)
-    growth = offered_growth if widened else offered_situated if asking.situation else 1
-    limit = max(offered_first * row.limit, offered_min) * growth
+    request = asking.request
+    limit = max(offered_first * row.limit, offered_min) * _widening(asking)
     before = len(row.picks)
     row.refused.clear()
     offer, lifted = _offered(strategy, asking, limit)
@@ -153,6 +151,15 @@ def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[S
         refused = refusals(offer.candidates.products, asking.shelf, request.filter)
         refused.update(Counter(row.refused.values()))
         steps.append(Step(name, offer.category, offered, len(row.picks) - before, refused, lifted))
+
+
+def _widening(asking: Asking) -> int:
+    """How many times as much as usual is offered at first: more may be refused, or come up from below."""
+    if asking.placement.boosts:
+        return offered_boosted
+    if asking.request.filter is not None:
+        return offered_growth
+    return offered_situated if asking.situation else 1
 
 
 def _offered(strategy: Strategy, asking: Asking, limit: int) -> tuple[Offer, dict[str, int]]:

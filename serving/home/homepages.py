@@ -15,6 +15,7 @@ from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.events import HomepageShown
 from ingest.vocabulary.ids import EventId, RequestId, Subject, new_request_id, new_subject
 from ingest.vocabulary.ranking import Answer, Arm
+from personalization.customer.profile import EMPTY, Profile
 from personalization.customer.touches import NO_TOUCHES
 from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import VariantRow, content_in
@@ -112,7 +113,8 @@ class Homepages:
         chosen = self._chosen(ask, facts, request_id, person.subject, learns=alias is not None)
         recorded = ask.preview is None
         asked = replace(ask.rows, customer_id=None, anonymous_id=None) if refused else ask.rows
-        rows = self._rows.answer_rows(self._placed(chosen.variant.rows), asked, person, record=recorded)
+        placed = placed_rows(chosen.variant.rows, self._placements)
+        rows = self._rows.answer_rows(placed, asked, person, record=recorded)
         answer = self._answer(request_id, chosen, situation, rows, languages_of(ask, said, self._language), person)
         if recorded:
             known = person.subject
@@ -136,7 +138,7 @@ class Homepages:
             shop_zone=self._surroundings.shop_zone,
             reading=around.reading,
             at_shop=around.at_shop,
-            profile=person.profile,
+            profile=_known(ask, person, refused),
             touches=NO_TOUCHES if person.profile is None else person.profile.touches,
             price_of=self._price_of,
             refused=refused,
@@ -159,15 +161,6 @@ class Homepages:
         if variant is None:
             raise UnknownVariant(ask.preview, self._variants)
         return Chosen(variant, "rule", PREVIEW, 1.0, {variant.name: 1.0})
-
-    def _placed(self, rows: Sequence[VariantRow]) -> list[Placement]:
-        """The placements of a variant's rows, with the rows' own lengths and boosts."""
-        found = []
-        for row in rows:
-            placement = self._placements[row.placement]
-            limit = placement.limit if row.limit is None else row.limit
-            found.append(replace(placement, limit=limit, boosts=(*placement.boosts, *row.boosts)))
-        return found
 
     def _answer(
         self,
@@ -193,6 +186,22 @@ class Homepages:
             configuration=self._configuration_id,
             degraded=tuple(dict.fromkeys((*missing, *person.degraded))),
         )
+
+
+def _known(ask: HomeAsk, person: Person, refused: str) -> Profile | None:
+    """What is known of whoever asks: of a visitor nobody has heard of, that this is the first visit."""
+    named = ask.rows.customer_id is not None or ask.rows.anonymous_id is not None
+    return EMPTY if person.profile is None and named and not person.degraded and not refused else person.profile
+
+
+def placed_rows(rows: Sequence[VariantRow], placements: Mapping[str, Placement]) -> list[Placement]:
+    """The placements of a variant's rows, with the rows' own lengths and boosts."""
+    found = []
+    for row in rows:
+        placement = placements[row.placement]
+        limit = placement.limit if row.limit is None else row.limit
+        found.append(replace(placement, limit=limit, boosts=(*placement.boosts, *row.boosts)))
+    return found
 
 
 def _record(answer: HomeAnswer, chosen: Chosen, facts: Facts, subject: Subject, now: datetime) -> HomepageShown:

@@ -59,14 +59,15 @@ class StoreCatalogue(Protocol):
         ...
 
 
-def store_blueprint(catalogue: StoreCatalogue, *, key: str | None = None) -> Blueprint:
+def store_blueprint(catalogue: StoreCatalogue, *, key: str | None = None, varied: bool = False) -> Blueprint:
     """The pages of the store under `/`, and the pictures of its products.
 
     Args:
         key: a publishable key, where the API asks for one.
+        varied: whether the home is what `/v1/homepage` answers; else it has rows of its own.
     """
     blueprint = Blueprint("store", __name__, template_folder="../templates")
-    pages = _Pages(catalogue, key)
+    pages = _Pages(catalogue, key, varied)
     blueprint.add_url_rule("/", "home", pages.home)
     blueprint.add_url_rule("/c/<path:slug>", "category", pages.category)
     blueprint.add_url_rule("/p/<path:product_id>", "product", pages.product)
@@ -83,15 +84,16 @@ def store_blueprint(catalogue: StoreCatalogue, *, key: str | None = None) -> Blu
 class _Pages:
     """The views: each looks things up and renders one template."""
 
-    def __init__(self, catalogue: StoreCatalogue, key: str | None) -> None:
+    def __init__(self, catalogue: StoreCatalogue, key: str | None, varied: bool) -> None:
         self._catalogue = catalogue
         self._key = key
+        self._varied = varied
 
     def home(self) -> str:
         _, total = self._catalogue.products_in((), 1, 0)
         shelves = self._shelves()
         departments = [(shelf, self._first_product(shelf)) for shelf in shelves.below(())]
-        return self._render("home", shelves, departments=departments, total=total)
+        return self._render("home", shelves, departments=departments, total=total, varied=self._varied)
 
     def category(self, slug: str) -> str:
         shelves = self._shelves()

@@ -22,6 +22,8 @@
   const ANSWER_WAIT_MAX_MS = 5_000;
   const RETRY_FIRST_MS = 1_000;
   const RETRY_MAX_MS = 60_000;
+  const ADDRESS_MAX = 8_000; // Characters of an address.
+  const TEXT_MAX = 200; // Of a campaign tag.
 
   const script = document.currentScript;
   const settings = { endpoint: "", key: null, store: null };
@@ -30,6 +32,7 @@
   let sending = Promise.resolve(true);
   let timer = null;
   let failures = 0;
+  const brought = trafficSource();
 
   // What the browser keeps.
 
@@ -82,6 +85,29 @@
   function visitor() {
     const customerId = read("customer_id", null);
     return { anonymous_id: anonymousId(), ...(customerId && { customer_id: customerId }) };
+  }
+
+  /** The time where the visitor is, with its offset from UTC. */
+  function localTime(moment = new Date()) {
+    const ahead = -moment.getTimezoneOffset();
+    const offset = new Date(Math.abs(ahead) * 60_000).toISOString().slice(11, 16);
+    return new Date(moment.getTime() + ahead * 60_000).toISOString().slice(0, 19) + (ahead < 0 ? "-" : "+") + offset;
+  }
+
+  /** What brought the visitor to this page, as campaign tags or the referrer tell; null within a visit. */
+  function trafficSource() {
+    const tags = new URLSearchParams(location.search);
+    const [source, medium, campaign] = ["source", "medium", "campaign"].map((name) => tags.get(`utm_${name}`)?.slice(0, TEXT_MAX));
+    if (source || medium) return { source, medium, campaign };
+    if (tags.has("gclid")) return { source: "google", medium: "cpc" };
+    try {
+      const from = document.referrer ? new URL(document.referrer).hostname.replace(/^www\./, "") : null;
+      if (!from) return { source: "(direct)", medium: "(none)" };
+      if (from === location.hostname.replace(/^www\./, "")) return null;
+      return { source: from.slice(0, TEXT_MAX), medium: /(^|\.)(google|bing|duckduckgo|yahoo|ecosia|baidu|yandex)\./.test(from) ? "organic" : "referral" };
+    } catch {
+      return null;
+    }
   }
 
   function device() {
@@ -162,7 +188,7 @@
     const led = ["product_viewed", "product_added"].includes(type) && read("clicks", {})[fields.product_id];
     const event = {
       type, event_id: randomId(), occurred_at: new Date().toISOString(), ...visitor(), ...(led || {}), ...fields,
-      context: { device: device(), ...fields.context },
+      context: { device: device(), ...(brought && { traffic_source: brought }), ...fields.context },
     };
     write("queue", [...read("queue", []), event].slice(-QUEUE_MAX));
     if (!failures) {
@@ -197,6 +223,19 @@
     if (!response.ok) throw new Error(`dangol: no recommendations, status ${response.status}`);
     const answer = await response.json();
     return many ? answer.rows : answer;
+  }
+
+  /** The homepage for this visitor, page and situation, as `/v1/homepage` answers it. Rejects on failure. */
+  async function homepage(params = {}) {
+    await Promise.race([flush(), new Promise((resolve) => { setTimeout(resolve, FLUSH_WAIT_MAX_MS); })]);
+    const body = {
+      ...visitor(), url: location.href.slice(0, ADDRESS_MAX), referrer: document.referrer.slice(0, ADDRESS_MAX),
+      ...(navigator.globalPrivacyControl && { consent: { gpc: true } }),
+      ...params, context: { device: device(), local_time: localTime(), ...params.context },
+    };
+    const response = await request("/v1/homepage", body, { signal: AbortSignal.timeout(ANSWER_WAIT_MAX_MS) });
+    if (!response.ok) throw new Error(`dangol: no homepage, status ${response.status}`);
+    return response.json();
   }
 
   // Rows on the page.
@@ -275,6 +314,7 @@
     return card;
   }
 
+  /** Puts the products of an answer into a row, after its `<template>`; a row without any stays away. */
   function show(row, answer) {
     const place = row.querySelector("[data-dangol-items]") || row;
     place.querySelectorAll(":scope > [data-product-id]").forEach((old) => old.remove());
@@ -324,7 +364,7 @@
     return window.dangol;
   }
 
-  window.dangol = { init, track, flush, identify, reset, recommend, fill, visitor };
+  window.dangol = { init, track, flush, identify, reset, recommend, homepage, fill, show, visitor };
   window.addEventListener("pagehide", leave);
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") leave(); });
   init({ endpoint: script?.dataset.endpoint ?? (script?.src ? new URL(script.src).origin : ""), key: script?.dataset.key,

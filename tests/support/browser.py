@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -72,6 +73,14 @@ class Browser:
     def wait(self, script: str, *arguments: Any, what: str | None = None) -> Any:
         """The first true value that a script returns."""
         return wait_for(lambda: self.run(script, *arguments), what or script)
+
+    def resize(self, width: int, height: int) -> None:
+        """Another size of the window."""
+        self._send("POST", "/window/rect", {"width": width, "height": height})
+
+    def picture(self) -> bytes:
+        """What the window shows, as a PNG."""
+        return base64.b64decode(self._send("GET", "/screenshot"))
 
     def complaints(self) -> list[str]:
         """Errors on the browser's console since the last call."""

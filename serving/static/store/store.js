@@ -161,6 +161,7 @@
     document.getElementById("account").open = false;
     const rows = [...document.querySelectorAll("[data-dangol-placement]")].filter((row) => row.dataset.product !== "");
     dangol.fill(rows);
+    askHome();
   }
 
   function listenToAccount() {
@@ -178,6 +179,78 @@
       const box = document.getElementById("account");
       if (event.key === "Escape" && box.open) { box.open = false; box.querySelector("summary").focus(); }
     });
+  }
+
+  // The homepage, where the shop has variants of it: what is pretended stands in the address, so that it can be sent on.
+
+  const home = (name) => document.querySelector(`[data-home="${name}"]`);
+  const SOURCES = {
+    newsletter: "utm_source=letter&utm_medium=email&utm_campaign=may",
+    "search-ad": "utm_source=google&utm_medium=cpc&utm_campaign=teacups",
+    search: "utm_source=google&utm_medium=organic",
+    social: "utm_source=instagram&utm_medium=social",
+  };
+
+  function pretended() {
+    const asked = new URLSearchParams(location.search);
+    const [condition, degrees] = (asked.get("weather") || "").split(",");
+    const time = /^\d\d:\d\d$/.exec(asked.get("time") || "")?.[0];
+    const source = SOURCES[asked.get("source")];
+    const today = new Date().toISOString().slice(0, 10);
+    return {
+      ...(source && { url: `${location.origin}/?${source}` }),
+      context: {
+        ...(condition && { weather: { condition, ...(degrees && { temperature_c: Number(degrees) }) } }),
+        ...(asked.get("device") && { device: asked.get("device") }),
+        ...(time && { local_time: `${today}T${time}:00+00:00` }),
+      },
+    };
+  }
+
+  function showHome(answer) {
+    const { content } = answer;
+    document.body.dataset.variant = answer.variant;
+    home("hero").dataset.theme = content.theme || "plain";
+    for (const name of ["over", "headline", "text"]) if (content[name]) home(name).textContent = content[name];
+    const picture = home("picture");
+    picture.hidden = content.picture === "";
+    if (/^[a-z-]+$/.test(content.picture || "")) picture.src = `${picture.dataset.pictures}${content.picture}.svg`;
+    home("waiting")?.remove();
+    home("rows").querySelectorAll(".row").forEach((old) => old.remove());
+    answer.rows.forEach((row, at) => {
+      const section = home("row").content.querySelector(".row").cloneNode(true);
+      const title = content.rows?.[at] || "For you";
+      section.dataset.shown = row.placement;
+      section.setAttribute("aria-label", title);
+      section.querySelector("h2").textContent = title;
+      if (row.placement === "home.recently-viewed") section.dataset.kinds = "recently_viewed";
+      if (row.placement === "home.buy-again") section.dataset.kinds = "buy_again";
+      delete section.dataset.dangolPlacement;
+      home("rows").append(section);
+      dangol.show(section, row);
+    });
+    home("shown").textContent = answer.variant;
+    home("why").textContent = `“${answer.variant}”, because: ${answer.chosen_by.rule}.`
+      + (answer.impersonal ? ` Nothing about you was used: ${answer.impersonal}.` : "");
+  }
+
+  async function askHome() {
+    if (!home("rows")) return;
+    try {
+      showHome(await dangol.homepage(pretended()));
+    } catch {
+      home("waiting")?.remove();
+    }
+  }
+
+  function listenToPanel() {
+    const form = home("panel")?.querySelector("form");
+    if (!form) return;
+    for (const [name, value] of new URLSearchParams(location.search)) {
+      const field = form.elements.namedItem(name);
+      if (field && [...field.options].some((option) => option.value === value)) field.value = value;
+    }
+    form.addEventListener("change", () => form.requestSubmit());
   }
 
   let toasting = null;
@@ -203,6 +276,8 @@
   showCount(basket());
   showAccount();
   listenToAccount();
+  listenToPanel();
+  askHome();
   part("add")?.addEventListener("submit", (event) => { event.preventDefault(); add(event.target); });
   if (page === "cart") {
     showBasket();

@@ -158,3 +158,13 @@ def test_money_has_a_sign_where_we_know_one() -> None:
     assert money(Decimal("1234.5"), "GBP") == "£1,234.50"
     assert money(Decimal(3), "CHF") == "3.00 CHF"
     assert money(None, "GBP") == ""
+
+
+def test_a_home_of_variants_waits_for_the_homepage_and_works_without_it() -> None:
+    app = Flask("serving")
+    app.register_blueprint(store_blueprint(SmallCatalogue(), varied=True))
+    page = app.test_client().get("/").text
+    assert placements(page) == [""], "the pattern of a row, which is filled by what is answered"
+    assert "Lovely to see you again." in page
+    for part in ("hero", "over", "headline", "text", "picture", "rows", "row", "waiting", "panel", "why"):
+        assert f'data-home="{part}"' in page
