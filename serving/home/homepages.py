@@ -21,7 +21,7 @@ from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import VariantRow, content_in
 from personalization.page.placements import Placement
 from personalization.situation.consent import refusal
-from personalization.situation.resolve import Seen, Situation, resolve
+from personalization.situation.resolve import Seen, Situation, as_context, resolve
 from personalization.situation.visitor import PriceOf
 from serving.ask import Ask
 from serving.home.answer import ChosenBy, HomeAnswer, context_of
@@ -113,6 +113,7 @@ class Homepages:
         chosen = self._chosen(ask, facts, request_id, person.subject, learns=alias is not None)
         recorded = ask.preview is None
         asked = replace(ask.rows, customer_id=None, anonymous_id=None) if refused else ask.rows
+        asked = replace(asked, context=as_context(situation))  # rows follow what was measured as well
         placed = placed_rows(chosen.variant.rows, self._placements)
         rows = self._rows.answer_rows(placed, asked, person, record=recorded)
         answer = self._answer(request_id, chosen, situation, rows, languages_of(ask, said, self._language), person)
