@@ -97,14 +97,14 @@ def gather(
 
     Args:
         placements: those in force, by name; what a shown list was asked to be long follows from them.
-        wanted: names of placements, and `PAGE` for homepages, whose rows are then no occasions of their own.
+        wanted: names of placements, and `PAGE` for homepages; their rows are no occasions of their own.
         source: shown lists or what visits would have asked for; None takes shown lists if there are any.
         progress: told how many facts were read.
 
     Cost: a scan of the log; memory for `limit` occasions and for everybody who was identified.
     """
     found: dict[Source, _Newest] = {"shown": _Newest(limit, wanted), "imagined": _Newest(limit, wanted)}
-    pages, rows = _Newest(limit, wanted), _Newest(limit * ROWS_A_PAGE, placements)
+    pages, rows = _Newest(limit, (PAGE,)), _Newest(limit * ROWS_A_PAGE, placements)
     known: dict[Subject, Subject] = {}
     erased: set[Subject] = set()
     for batch in batches:
@@ -128,10 +128,15 @@ def gather(
     chosen = source or ("shown" if found["shown"].found or pages.found else "imagined")
     newest = found[chosen]
     gathered = list(newest.sorted())
+    decided = newest.found
     if chosen == "shown" and pages.found:
-        gathered = _with_pages(gathered, list(pages.sorted()), list(rows.sorted()))[-limit:]
+        kept = list(pages.sorted())
+        gathered = _alone(gathered, kept, are_all=pages.found == len(kept))
+        if PAGE in wanted:
+            gathered = sorted((*gathered, *_pages_with_rows(kept, rows.sorted())), key=_when)[-limit:]
+            decided += pages.found
     occasions = tuple(each for each in gathered if each.subject not in erased)
-    return Gathered(chosen, occasions, newest.found + pages.found, newest.elsewhere, known)
+    return Gathered(chosen, occasions, decided, newest.elsewhere, known)
 
 
 def imagined(recorded: Recorded, placements: Collection[str]) -> Iterator[Occasion]:
@@ -185,21 +190,28 @@ def _shown(position: Position, event: RankingShown, placements: Mapping[str, Pla
     )
 
 
-def _with_pages(lists: list[Occasion], pages: list[Occasion], rows: list[Occasion]) -> list[Occasion]:
-    """Shown lists and homepages in order of time; a list that is a homepage's row is part of that.
+def _alone(lists: list[Occasion], pages: list[Occasion], *, are_all: bool) -> list[Occasion]:
+    """Shown lists that are no homepage's row.
 
-    What is older than the homepages may be one of a homepage that was not kept, and is left out.
+    Where there were more homepages than are kept, what is older than these may be a row of one, and is left out.
     """
     of_pages = {request_id for page in pages if page.page is not None for request_id in page.page.rows}
+    return [each for each in lists if each.request_id not in of_pages and (are_all or each.at >= pages[0].at)]
+
+
+def _pages_with_rows(pages: list[Occasion], rows: Iterable[Occasion]) -> Iterator[Occasion]:
+    """Homepages with the rows that were shown on them; without any, nothing tells what answered."""
+    of_pages = {request_id for page in pages if page.page is not None for request_id in page.page.rows}
     answered = {row.request_id: row for row in rows if row.request_id in of_pages}
-    told = []
     for page in pages:
         assert page.page is not None
         its = tuple(answered[each] for each in page.page.rows if each in answered)
-        if its:  # without a row nothing tells what answered
-            told.append(page._replace(snapshot=its[0].snapshot, context=its[0].context, rows=its))
-    alone = [each for each in lists if each.request_id not in of_pages and each.at >= pages[0].at]
-    return sorted((*alone, *told), key=lambda each: (each.at, each.position))
+        if its:
+            yield page._replace(snapshot=its[0].snapshot, context=its[0].context, rows=its)
+
+
+def _when(occasion: Occasion) -> tuple[datetime, Position]:
+    return occasion.at, occasion.position
 
 
 def _asked_limit(event: RankingShown, placement: Placement | None) -> int | None:
