@@ -80,7 +80,7 @@ class Lessons:
         return len(self._people)
 
     def learn(self, event: Event) -> tuple[Change, ...]:
-        """What a fact changes. Cost: some 10 µs for somebody who was shown something, less than 1 for others."""
+        """What a fact changes. Cost: 10 µs for a page that was shown, 15 to 30 for what follows it, 1.5 for others."""
         if not isinstance(event, CustomerEvent):
             return ()
         subject = self._links.get(event.subject, event.subject)

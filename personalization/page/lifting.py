@@ -16,7 +16,8 @@ def boosted(candidates: Candidates, boosts: Sequence[Boost], shelf: Shelf) -> tu
 
     Where scores become equal, the order stays as it was. Returns also how many candidates each boost was for.
 
-    Cost: a pass over the candidates for each value of a boost, and a sort; some 30 µs for a hundred candidates.
+    Cost: a pass over the candidates for each value of a boost, and a sort: 75 µs for a hundred candidates and one
+    category, 125 for five hundred; an attribute costs 120 and 540 more.
     """
     lifts = np.ones(len(candidates.products))
     concerned: dict[str, int] = {}

@@ -54,7 +54,8 @@ class Learner:
     Guarantees: the same facts give the same tables, in whatever order partitions are read, as long as every fact is
     here `SETTLE_S` after its reception, and no more than `gathered_max` come at once; a table stays the same between
     two refreshes. Asking never waits for folding.
-    Cost: a microsecond for a fact; a table of five variants some 8 ms, once for all requests of a minute.
+    Cost: a microsecond for a fact when it comes, 40 when it is folded (contextual: 260); a table of three variants
+    4 ms, once for all requests of a minute, contextual 0.2 ms for each request.
     """
 
     def __init__(self, settings: LearningSettings, learning: Learning, clock: Clock) -> None:

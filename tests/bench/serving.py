@@ -151,6 +151,9 @@ def _cases(
     some_products = draw.choices(products[:1_000], k=2_000)
     some_customers = draw.choices(customers, k=2_000)
     narrow = "filter.price.min=1&filter.price.max=5&filter.category=Kitchen"
+    situation = (
+        "url=https%3A%2F%2Fshop.example%2F%3Futm_source%3Dnews%26utm_medium%3Demail&context.weather.condition=rain"
+    )
     cases = {
         HELLO: [shop.get("/hello")],
         "product.bought-together": [
@@ -160,6 +163,9 @@ def _cases(
         "category.popular": [row("category.popular", "category=Kitchen")],
         "home.for-you, filtered": [
             row("home.for-you", f"customer_id={quote(each)}&{narrow}") for each in some_customers
+        ],
+        "homepage, three rows of ten": [
+            shop.get(f"/v1/homepage?customer_id={quote(each)}&{situation}") for each in some_customers
         ],
     }
     return {name: cases[name] for name in cases if not placements or name in (HELLO, *placements)}

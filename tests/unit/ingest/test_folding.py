@@ -11,10 +11,20 @@ from structlog.testing import capture_logs
 from ingest.embedded import SqliteFile
 from ingest.folding.embedded import EmbeddedProjector, StateCache
 from ingest.folding.fold import Poison, encode_states, fold, read_batches
+from ingest.folding.repeats import ClaimedFacts
+from ingest.logs.claim_ids import Claim
 from ingest.logs.sqlite import SqliteEventLog
 from ingest.states.sqlite import SqliteStateStore
 from ingest.vocabulary.errors import Corrupt
-from ingest.vocabulary.events import Custom, CustomerErased, CustomerIdentified, ProductViewed, Recorded
+from ingest.vocabulary.events import (
+    Custom,
+    CustomerErased,
+    CustomerIdentified,
+    HomepageShown,
+    ProductViewed,
+    RankingShown,
+    Recorded,
+)
 from ingest.vocabulary.ids import PARTITIONS, partition_of
 from tests.support.build import fact, views
 from tests.support.embedded import MAIN_FILE, SCHEMA, VERSION, Embedded, embedded, read_all, temporary_folder
@@ -275,3 +285,21 @@ def test_many_facts_are_read_a_batch_at_a_time(dangol: Embedded, monkeypatch: py
     dangol.log.append([fact(ProductViewed, subject="mary") for _ in range(5)])
     batches = list(read_batches(dangol.log, partition_of("mary"), after=-1, upto=4))
     assert [[each.position.offset for each in batch] for batch in batches] == [[0, 1], [2, 3], [4]]
+
+
+def test_what_was_shown_counts_without_a_claim_and_everything_else_needs_one() -> None:
+    class Settling:
+        """Notes which claims were asked about; every place counts."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def settle(self, places: Sequence[tuple[Claim, int]]) -> list[int]:
+            """The places as they are."""
+            self.asked += len(places)
+            return [place for _, place in places]
+
+    claims = Settling()
+    batch = [*recorded([fact(kind) for kind in (RankingShown, HomepageShown, ProductViewed)])]
+    assert ClaimedFacts(claims).without(batch) == batch
+    assert claims.asked == 1
