@@ -133,13 +133,8 @@ def _fill_up(row: Row, asking: Asking, steps: list[Step]) -> None:
 
 def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[Step]) -> None:
     """Adds a strategy's offers, each larger than the one before, until the row is full or the strategy has no more."""
-    placement, request = asking.placement, asking.request
-    widened = 1 if request.filter is None else offered_growth
-    if placement.boosts:
-        widened = offered_boosted
-    elif asking.situation:
-        widened = max(widened, offered_situated)
-    limit = max(offered_first * row.limit, offered_min) * widened
+    request = asking.request
+    limit = max(offered_first * row.limit, offered_min) * _widening(asking)
     before = len(row.picks)
     row.refused.clear()
     offer, lifted = _offered(strategy, asking, limit)
@@ -156,6 +151,15 @@ def _fill(row: Row, asking: Asking, strategy: Strategy, name: str, steps: list[S
         refused = refusals(offer.candidates.products, asking.shelf, request.filter)
         refused.update(Counter(row.refused.values()))
         steps.append(Step(name, offer.category, offered, len(row.picks) - before, refused, lifted))
+
+
+def _widening(asking: Asking) -> int:
+    """How many times as much as usual is offered at first: more may be refused, or come up from below."""
+    if asking.placement.boosts:
+        return offered_boosted
+    if asking.request.filter is not None:
+        return offered_growth
+    return offered_situated if asking.situation else 1
 
 
 def _offered(strategy: Strategy, asking: Asking, limit: int) -> tuple[Offer, dict[str, int]]:

@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 from ingest.vocabulary.clock import epoch_ms
-from ingest.vocabulary.context import Context, Device, Place, TrafficSource, WeatherCondition
+from ingest.vocabulary.context import Context, Device, Place, TrafficSource, Weather, WeatherCondition
 from personalization.customer.profile import Profile
 from personalization.customer.touches import DIRECT, NO_TOUCHES, Touches, session_gap_ms, tidy
 from personalization.situation.channels import Channel, channel_of
@@ -132,6 +132,18 @@ def resolve(seen: Seen) -> Situation:
         **_person(seen, personal=not impersonal),
         personal=not impersonal,
         impersonal=impersonal,
+    )
+
+
+def as_context(situation: Situation) -> Context:
+    """A situation as a request could have stated it, for whoever only knows of those: rows, and what is learned."""
+    condition, degrees = situation.weather.value, situation.temperature_c.value
+    return Context(
+        device=situation.device.value,
+        traffic_source=situation.traffic_source.value,
+        weather=None if condition is None and degrees is None else Weather(condition, degrees),
+        place=situation.place.value,
+        local_time=situation.local_time.value,
     )
 
 

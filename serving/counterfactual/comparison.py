@@ -85,6 +85,32 @@ class Summary(msgspec.Struct, frozen=True):
     reproduced: int
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A homepage that would have had another variant."""
+
+    at: datetime
+    subject: Subject
+    request_id: RequestId
+    shown: str
+    present: str
+    other: str
+
+
+class Pages(msgspec.Struct, frozen=True):
+    """Homepages under both configurations.
+
+    Attributes:
+        reproduced: those for which the present configuration shows the variant again that was shown.
+        variants: from the present one to the other's, how often.
+        changed: those that differ, newest first.
+    """
+
+    pages: int
+    reproduced: int
+    variants: dict[str, int]
+    changed: tuple[Page, ...]
+
+
 class Counterfactual(msgspec.Struct, frozen=True):
     """What another configuration would have shown.
 
@@ -109,6 +135,7 @@ class Counterfactual(msgspec.Struct, frozen=True):
     window_days: int
     total: Summary
     placements: dict[str, Summary]
+    homepages: Pages
     rows: tuple[Row, ...]
     titles: dict[ProductId, str]
     notes: tuple[str, ...]

@@ -22,6 +22,7 @@ from ingest.vocabulary.events import (
     CustomerErased,
     CustomerEvent,
     CustomerIdentified,
+    HomepageShown,
     ListViewed,
     OrderCompleted,
     ProductAdded,
@@ -35,6 +36,8 @@ from personalization.page.placements import Placement
 from serving.recommendations import SHOWN_PRODUCTS_MAX, SHOWN_SEEDS_MAX
 
 Source = Literal["shown", "imagined"]
+PAGE = "homepage"  # in place of a placement's name
+ROWS_A_PAGE = 8  # that are looked at to tell which snapshot a homepage was made with
 Heard = Callable[[int], object]
 
 _JUST_BEFORE = timedelta(microseconds=1)
@@ -48,6 +51,7 @@ class Occasion(NamedTuple):
         limit: how long the row was asked to be; None where the placement said it.
         shown: what was answered; None where nobody was shown anything.
         snapshot: what answered; None as well where there was none.
+        page: the homepage that was shown; its `rows` are one occasion, and `placement` is `PAGE`.
     """
 
     at: datetime
@@ -61,6 +65,8 @@ class Occasion(NamedTuple):
     shown: tuple[ProductId, ...] | None = None
     snapshot: SnapshotId | None = None
     context: Context | None = None
+    page: HomepageShown | None = None
+    rows: tuple[Occasion, ...] = ()
 
 
 class Gathered(NamedTuple):
@@ -91,12 +97,14 @@ def gather(
 
     Args:
         placements: those in force, by name; what a shown list was asked to be long follows from them.
+        wanted: names of placements, and `PAGE` for homepages; their rows are no occasions of their own.
         source: shown lists or what visits would have asked for; None takes shown lists if there are any.
         progress: told how many facts were read.
 
     Cost: a scan of the log; memory for `limit` occasions and for everybody who was identified.
     """
     found: dict[Source, _Newest] = {"shown": _Newest(limit, wanted), "imagined": _Newest(limit, wanted)}
+    pages, rows = _Newest(limit, (PAGE,)), _Newest(limit * ROWS_A_PAGE, placements)
     known: dict[Subject, Subject] = {}
     erased: set[Subject] = set()
     for batch in batches:
@@ -105,6 +113,10 @@ def gather(
             match event:
                 case RankingShown():
                     found["shown"].put(_shown(recorded.position, event, placements))
+                    if PAGE in wanted:
+                        rows.put(_shown(recorded.position, event, placements))
+                case HomepageShown():
+                    pages.put(Occasion(event.known_at, recorded.position, PAGE, event.subject, page=event))
                 case CustomerIdentified() if event.known != event.subject:
                     known[event.subject] = event.known
                 case CustomerErased():
@@ -113,10 +125,18 @@ def gather(
                     for occasion in imagined(recorded, wanted | placements.keys()):
                         found["imagined"].put(occasion)
         progress(len(batch))
-    chosen = source or ("shown" if found["shown"].found else "imagined")
+    chosen = source or ("shown" if found["shown"].found or pages.found else "imagined")
     newest = found[chosen]
-    occasions = tuple(each for each in newest.sorted() if each.subject not in erased)
-    return Gathered(chosen, occasions, newest.found, newest.elsewhere, known)
+    gathered = list(newest.sorted())
+    decided = newest.found
+    if chosen == "shown" and pages.found:
+        kept = list(pages.sorted())
+        gathered = _alone(gathered, kept, are_all=pages.found == len(kept))
+        if PAGE in wanted:
+            gathered = sorted((*gathered, *_pages_with_rows(kept, rows.sorted())), key=_when)[-limit:]
+            decided += pages.found
+    occasions = tuple(each for each in gathered if each.subject not in erased)
+    return Gathered(chosen, occasions, decided, newest.elsewhere, known)
 
 
 def imagined(recorded: Recorded, placements: Collection[str]) -> Iterator[Occasion]:
@@ -168,6 +188,30 @@ def _shown(position: Position, event: RankingShown, placements: Mapping[str, Pla
         event.snapshot,
         event.context,
     )
+
+
+def _alone(lists: list[Occasion], pages: list[Occasion], *, are_all: bool) -> list[Occasion]:
+    """Shown lists that are no homepage's row.
+
+    Where there were more homepages than are kept, what is older than these may be a row of one, and is left out.
+    """
+    of_pages = {request_id for page in pages if page.page is not None for request_id in page.page.rows}
+    return [each for each in lists if each.request_id not in of_pages and (are_all or each.at >= pages[0].at)]
+
+
+def _pages_with_rows(pages: list[Occasion], rows: Iterable[Occasion]) -> Iterator[Occasion]:
+    """Homepages with the rows that were shown on them; without any, nothing tells what answered."""
+    of_pages = {request_id for page in pages if page.page is not None for request_id in page.page.rows}
+    answered = {row.request_id: row for row in rows if row.request_id in of_pages}
+    for page in pages:
+        assert page.page is not None
+        its = tuple(answered[each] for each in page.page.rows if each in answered)
+        if its:
+            yield page._replace(snapshot=its[0].snapshot, context=its[0].context, rows=its)
+
+
+def _when(occasion: Occasion) -> tuple[datetime, Position]:
+    return occasion.at, occasion.position
 
 
 def _asked_limit(event: RankingShown, placement: Placement | None) -> int | None:

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.catalog import CatalogueView
+from ingest.vocabulary.events import HomepageShown
 from ingest.vocabulary.ids import ProductId
 from personalization.page.feed import rank
 from personalization.page.placements import Placement
 from personalization.page.request import RowRequest
 from serving.configuration import Configuration
-from serving.counterfactual.comparison import Counterfactual, Products, Row, by_placement, compared, summarized
-from serving.counterfactual.occasions import Gathered, Occasion, Source, gather
+from serving.counterfactual.comparison import Counterfactual, Page, Products, Row, by_placement, compared, summarized
+from serving.counterfactual.occasions import PAGE, Gathered, Occasion, Source, gather
 from serving.counterfactual.outcomes import Outcomes
+from serving.counterfactual.pages import DRAWN, PageRules, by_name, paged, shown_rows
 from serving.counterfactual.past import Known, Past
 from serving.recommendations import UnknownPlacement
 
@@ -66,6 +68,7 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
         _counted(progress, "finding decisions", facts),
     )
     rows: list[Row] = []
+    pages: list[Page] = []
     hindsight, titles = 0, {}
     if gathered.occasions:
         if plan.train:
@@ -73,11 +76,15 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
         past = Past(engine, gathered, engine.batches(cut), _counted(progress, "reading what was known", facts))
         outcomes = Outcomes(past.facts, gathered.known, timedelta(days=plan.window_days))
         deciding = _counted(progress, "deciding", len(gathered.occasions))
+        deciders = _Decider(present), _Decider(other)
         for occasion, known in past.walk():
-            ours, theirs = (
-                _row(each.placements.get(occasion.placement), occasion, known, past.shelf) for each in (present, other)
-            )
-            rows.append(compared(occasion, ours, theirs, outcomes.after(occasion)))
+            outcome = outcomes.after(occasion)
+            if occasion.page is not None:
+                pages.append(_page(occasion.page, deciders))
+            shown = shown_rows(occasion)
+            for name, (ours, theirs) in _both(deciders, occasion, known, past.shelf).items():
+                told = occasion if occasion.page is None else occasion._replace(placement=name, shown=shown.get(name))
+                rows.append(compared(told, ours, theirs, outcome))
             hindsight += known.hindsight
             deciding(1)
         titles = _titles(rows, past.shelf)
@@ -91,6 +98,7 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
         window_days=plan.window_days,
         total=summarized(rows),
         placements=by_placement(rows),
+        homepages=paged(pages),
         rows=tuple(row for row in reversed(rows) if row.changed),
         titles=titles,
         notes=tuple(_notes(present, other, gathered, hindsight)),
@@ -98,13 +106,41 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
 
 
 def _wanted(present: Configuration, other: Configuration, named: Sequence[str]) -> frozenset[str]:
-    """The placements to decide about again."""
-    known = present.placements.keys() | other.placements.keys()
+    """The placements to decide about again, and `PAGE`, if homepages are to be as well."""
+    known = {*present.placements, *other.placements, PAGE}
     for name in named:
         if name not in known:
             raise UnknownPlacement(name, sorted(known))
-    differ = (name for name in known if present.placements.get(name) != other.placements.get(name))
+    differ = {name for name in known if present.placements.get(name) != other.placements.get(name)}
+    if differ or present.homepage != other.homepage:
+        differ.add(PAGE)  # whose rows are placements too
     return frozenset(named or differ)
+
+
+class _Decider:
+    """What a configuration shows on an occasion."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._placements = configuration.placements
+        self.pages = PageRules(configuration)
+
+    def decide(self, occasion: Occasion, known: Known, shelf: CatalogueView) -> dict[str, Products]:
+        """The rows, by what they are told under."""
+        if occasion.page is not None:
+            return self.pages.rows(self.pages.variant(occasion.page), occasion, known, shelf)
+        return {occasion.placement: _row(self._placements.get(occasion.placement), occasion, known, shelf)}
+
+
+def _both(
+    deciders: tuple[_Decider, _Decider], occasion: Occasion, known: Known, shelf: CatalogueView
+) -> dict[str, tuple[Products, Products]]:
+    present, other = (each.decide(occasion, known, shelf) for each in deciders)
+    return by_name(present, other)
+
+
+def _page(event: HomepageShown, deciders: tuple[_Decider, _Decider]) -> Page:
+    present, other = (each.pages.variant(event).name for each in deciders)
+    return Page(event.known_at, event.subject, event.request_id, event.variant, present, other)
 
 
 def _row(placement: Placement | None, occasion: Occasion, known: Known, shelf: CatalogueView) -> Products:
@@ -141,8 +177,8 @@ def _titles(rows: Sequence[Row], shelf: CatalogueView) -> dict[ProductId, str]:
 
 def _notes(present: Configuration, other: Configuration, gathered: Gathered, hindsight: int) -> Iterator[str]:
     decisions = len(gathered.occasions)
-    if present.placements == other.placements:
-        yield "the two configurations have the same placements"
+    if (present.placements, present.homepage) == (other.placements, other.homepage):
+        yield "the two configurations have the same placements and homepage"
     if present.models != other.models:
         yield "[models] differ too: that takes effect at the next training, and is not in these rows"
     if not gathered.occasions:
@@ -154,6 +190,8 @@ def _notes(present: Configuration, other: Configuration, gathered: Gathered, hin
         )
     else:
         yield "customers could only look at what they were shown, which favours the present rows among the hits"
+        if any(each.page is not None and each.page.policy in DRAWN for each in gathered.occasions):
+            yield "a variant that was drawn stays where it still fits: what is learned otherwise is not followed"
         yield "filters and exclusions of the requests are not recorded, and not applied to either row"
     if hindsight:
         yield (

@@ -33,6 +33,10 @@ def _sentences(found: Counterfactual, rows_max: int) -> Iterator[str]:
         f"{total.changed:,} of {total.rows:,} rows change ({total.changed_share:.1%}), those of {total.people:,} "
         f"people; {found.elsewhere:,} rows of other placements stay as they are"
     )
+    pages = found.homepages
+    if pages.pages:
+        moved = ", ".join(f"{words} {count:,}" for words, count in pages.variants.items())
+        yield f"{len(pages.changed):,} of {pages.pages:,} homepages have another variant: {moved}"
     if found.found > total.rows:
         yield f"the newest {total.rows:,} of {found.found:,} decisions were made again: --limit"
     if len(found.rows) > rows_max > 0:

@@ -21,7 +21,7 @@ from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import VariantRow, content_in
 from personalization.page.placements import Placement
 from personalization.situation.consent import refusal
-from personalization.situation.resolve import Seen, Situation, resolve
+from personalization.situation.resolve import Seen, Situation, as_context, resolve
 from personalization.situation.visitor import PriceOf
 from serving.ask import Ask
 from serving.home.answer import ChosenBy, HomeAnswer, context_of
@@ -113,7 +113,9 @@ class Homepages:
         chosen = self._chosen(ask, facts, request_id, person.subject, learns=alias is not None)
         recorded = ask.preview is None
         asked = replace(ask.rows, customer_id=None, anonymous_id=None) if refused else ask.rows
-        rows = self._rows.answer_rows(self._placed(chosen.variant.rows), asked, person, record=recorded)
+        asked = replace(asked, context=as_context(situation))  # rows follow what was measured as well
+        placed = placed_rows(chosen.variant.rows, self._placements)
+        rows = self._rows.answer_rows(placed, asked, person, record=recorded)
         answer = self._answer(request_id, chosen, situation, rows, languages_of(ask, said, self._language), person)
         if recorded:
             known = person.subject
@@ -161,15 +163,6 @@ class Homepages:
             raise UnknownVariant(ask.preview, self._variants)
         return Chosen(variant, "rule", PREVIEW, 1.0, {variant.name: 1.0})
 
-    def _placed(self, rows: Sequence[VariantRow]) -> list[Placement]:
-        """The placements of a variant's rows, with the rows' own lengths and boosts."""
-        found = []
-        for row in rows:
-            placement = self._placements[row.placement]
-            limit = placement.limit if row.limit is None else row.limit
-            found.append(replace(placement, limit=limit, boosts=(*placement.boosts, *row.boosts)))
-        return found
-
     def _answer(
         self,
         request_id: RequestId,
@@ -200,6 +193,16 @@ def _known(ask: HomeAsk, person: Person, refused: str) -> Profile | None:
     """What is known of whoever asks: of a visitor nobody has heard of, that this is the first visit."""
     named = ask.rows.customer_id is not None or ask.rows.anonymous_id is not None
     return EMPTY if person.profile is None and named and not person.degraded and not refused else person.profile
+
+
+def placed_rows(rows: Sequence[VariantRow], placements: Mapping[str, Placement]) -> list[Placement]:
+    """The placements of a variant's rows, with the rows' own lengths and boosts."""
+    found = []
+    for row in rows:
+        placement = placements[row.placement]
+        limit = placement.limit if row.limit is None else row.limit
+        found.append(replace(placement, limit=limit, boosts=(*placement.boosts, *row.boosts)))
+    return found
 
 
 def _record(answer: HomeAnswer, chosen: Chosen, facts: Facts, subject: Subject, now: datetime) -> HomepageShown:

@@ -55,7 +55,7 @@ def test_the_present_configuration_makes_every_recorded_decision_again(shop: Pat
     assert found["total"]["rows"] == found["total"]["reproduced"] == 7
     assert found["total"]["changed"] == found["hindsight"] == 0
     assert found["present"] == found["other"]
-    assert "the two configurations have the same placements" in found["notes"]
+    assert "the two configurations have the same placements and homepage" in found["notes"]
 
 
 def test_a_pin_changes_the_rows_of_its_placement_and_finds_who_then_bought_it(shop: Path) -> None:

@@ -11,9 +11,12 @@ from tests.support.situated import World
 
 WORLD = World(
     {"coats": 4, "cups": 4, "pans": 4, "hats": 4},
-    weight={"coats": 0.5},
+    weight={"coats": 0.5, "hats": 0.5},
     rain={"coats": 5.0},
+    mobile={"hats": 5.0},
 )
+SAFARI = "AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
+IPHONE = f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) {SAFARI}"
 BATCH = 400
 
 
@@ -43,8 +46,8 @@ def tell_history(service: Service) -> None:
         assert set(service.tell(*orders[first : first + BATCH])) == {"accepted"}
 
 
-def coats(shown: list[str]) -> int:
-    return sum(each.startswith("coats") for each in shown[:4])
+def count(kind: str, shown: list[str]) -> int:
+    return sum(each.startswith(kind) for each in shown[:4])
 
 
 def test_rain_brings_coats_up_and_says_so_and_the_decision_can_be_made_again(tmp_path: Path) -> None:
@@ -58,14 +61,19 @@ def test_rain_brings_coats_up_and_says_so_and_the_decision_can_be_made_again(tmp
     with serving(data) as service:
         plain, dry = service.row("home.popular"), service.row("home.popular", **{"context.weather.condition": "sunny"})
         rain = service.row("home.popular", **{"context.weather.condition": "rain"})
-        again = service.row("home.popular", **{"context.device": "mobile"})
+        again = service.row("home.popular", **{"context.device": "tv"})
         explained = service.get(
             "/v1/recommendations/home.popular", **{"context.weather.condition": "rain", "explain": "true"}
         )
-    assert coats(ids(rain)) == 4
-    assert coats(ids(plain)) < 4
-    assert coats(ids(dry)) == 0
-    assert ids(again) == ids(plain), "devices make no difference in this world"
+        home = service.send("GET", "/v1/homepage", headers={"User-Agent": IPHONE}).json
+    assert count("coats", ids(rain)) == 4
+    assert count("coats", ids(plain)) < 4
+    assert count("coats", ids(dry)) == 0
+    assert ids(again) == ids(plain), "nobody in this world has a TV"
+    (popular,) = [row for row in home["rows"] if row["placement"] == "home.popular"]
+    assert count("hats", ids(popular["items"])) == 4
+    told_why = [item["reason"]["text"] for item in popular["items"][:4]]
+    assert all(text.endswith("times as much as usual on mobile") for text in told_why), "it knows a phone by itself"
     assert [item["reason"] for item in again] == [item["reason"] for item in plain]
     text = rain[0]["reason"]["text"]
     assert text.startswith("Popular in the shop, wanted ")
@@ -75,3 +83,5 @@ def test_rain_brings_coats_up_and_says_so_and_the_decision_can_be_made_again(tmp
     same.write_text("[models]\nranker = false\n", encoding="utf-8")
     found = told("replay", "--with", same, "--placement", "home.popular", data=data)
     assert found["total"]["reproduced"] == found["total"]["rows"] == 5
+    pages = told("replay", "--with", same, "--placement", "homepage", data=data)
+    assert pages["total"]["reproduced"] == pages["total"]["rows"] == 3

@@ -14,7 +14,7 @@ from personalization.customer.touches import DIRECT, NO_TOUCHES, Touch, evolve_t
 from personalization.situation.channels import CHANNELS, channel_of, kind_of
 from personalization.situation.client_hints import Hints, read_hints
 from personalization.situation.parts import Part, within
-from personalization.situation.resolve import Seen, resolve
+from personalization.situation.resolve import Seen, as_context, resolve
 from personalization.situation.seasons import hemisphere_of, season_of
 from personalization.situation.traffic import touch_of
 from personalization.situation.user_agent import Agent, read_user_agent
@@ -403,3 +403,22 @@ def test_a_page_without_tag_and_referrer_is_direct_and_without_an_address_nothin
     assert (within_visit.channel.value, within_visit.channel.source) == ("Email", "derived")
     later = Seen(now=NOON + timedelta(minutes=2), url="https://s.example/p/1", touches=visit)
     assert resolve(later).channel.value == "Direct", "the visit has ended"
+
+
+def test_a_situation_as_a_context_says_the_same_when_it_is_stated() -> None:
+    seen = Seen(
+        now=NOON,
+        headers={"user-agent": IPHONE},
+        url="https://shop.example/?utm_source=letter&utm_medium=email",
+        found=Part(Place("GB", "Leeds"), "header", 1.0, "a header"),
+        reading=Reading("rain", 7.5),
+        zone=timezone(timedelta(hours=1)),
+    )
+    found = resolve(seen)
+    stated = as_context(found)
+    assert stated.device == "mobile"
+    assert stated.weather == Weather("rain", 7.5)
+    again = resolve(Seen(now=NOON, stated=stated))
+    for name in ("device", "traffic_source", "place", "local_time", "weather", "temperature_c"):
+        assert getattr(again, name).value == getattr(found, name).value is not None, name
+    assert as_context(resolve(Seen(now=NOON))).weather is None

@@ -1,0 +1,81 @@
+"""Homepages under two configurations: which variant each would have shown, and with which rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from ingest.catalog import CatalogueView
+from ingest.vocabulary.events import HomepageShown
+from personalization.homepage.variants import Variant
+from personalization.page.feed import rank_page
+from personalization.page.request import RowRequest
+from serving.configuration import Configuration
+from serving.counterfactual.comparison import Page, Pages, Products
+from serving.counterfactual.occasions import PAGE, Occasion
+from serving.counterfactual.past import Known
+from serving.home.homepages import placed_rows
+from serving.policies.targets import facts_then
+
+DRAWN = frozenset({"bandit", "experiment"})
+
+
+class PageRules:
+    """Which variant a configuration shows, and with which rows."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._placements = configuration.placements
+        self._page = configuration.homepage_rules.page
+
+    def variant(self, event: HomepageShown) -> Variant:
+        """The variant for what was known then: one that was drawn stays where it still fits, else the rules decide."""
+        facts = facts_then(event)
+        if event.policy in DRAWN:
+            for variant in self._page.eligible(facts):
+                if variant.name == event.variant:
+                    return variant
+        return self._page.choose(facts).variant
+
+    def rows(self, variant: Variant, occasion: Occasion, known: Known, shelf: CatalogueView) -> dict[str, Products]:
+        """The rows of a variant, by placement; the second of one placement has a number."""
+        placed = placed_rows(variant.rows, self._placements)
+        rankings = rank_page(RowRequest(context=occasion.context), placed, known.profile, shelf, known.models)
+        names = _names(ranking.placement for ranking in rankings)
+        picks = (ranking.picks for ranking in rankings)
+        return {
+            name: tuple(shelf.product_id(pick.product_index) for pick in each)
+            for name, each in zip(names, picks, strict=True)
+        }
+
+
+def shown_rows(occasion: Occasion) -> dict[str, Products]:
+    """The rows that were shown on a page, by the same names; only those that the log has."""
+    names = _names(row.placement for row in occasion.rows)
+    return {name: row.shown or () for name, row in zip(names, occasion.rows, strict=True)}
+
+
+def _names(placements: Iterable[str]) -> list[str]:
+    """What rows of a page are told under; the second of one placement has a number."""
+    seen: Counter[str] = Counter()
+    names = []
+    for placement in placements:
+        seen[placement] += 1
+        names.append(f"{PAGE}: {placement}{f' {seen[placement]}' if seen[placement] > 1 else ''}")
+    return names
+
+
+def paged(pages: Iterable[Page]) -> Pages:
+    """What some homepages come to, given oldest first."""
+    every = list(pages)
+    variants = Counter(f"{page.present} → {page.other}" for page in every)
+    return Pages(
+        pages=len(every),
+        reproduced=sum(page.shown == page.present for page in every),
+        variants=dict(sorted(variants.items())),
+        changed=tuple(page for page in reversed(every) if page.present != page.other),
+    )
+
+
+def by_name(present: Mapping[str, Products], other: Mapping[str, Products]) -> dict[str, tuple[Products, Products]]:
+    """Both pages' rows side by side; a row that one of them has not is empty there."""
+    return {name: (present.get(name, ()), other.get(name, ())) for name in {**present, **other}}
