@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import open_bandit
 from tests.support.server_process import NotToBeHad, do_without
 from tests.support.service import CATEGORIES, copy_of, dangol, import_example
 from tests.support.services import service_address
@@ -18,6 +19,13 @@ from tests.support.small_shop import make_small_shop
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Functions are named by their argument: their addresses differ between the processes that share the tests."""
     return argname if callable(val) and not isinstance(val, type) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was left out for want of data."""
+    if not open_bandit.is_there():
+        where = f"name its folder in {open_bandit.FOLDER_VARIABLE}"
+        terminalreporter.write_line(f"The Open Bandit sample is not there, so its tests were left out: {where}.")
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:

@@ -146,7 +146,7 @@ def test_the_backtest_of_the_example_shop_is_a_table_and_a_drawing(example_folde
         "--limit-queries",
         "50",
         "--model",
-        "similar",
+        "bought_together",
         "--model",
         "popularity",
         data=example_folder,
@@ -154,6 +154,6 @@ def test_the_backtest_of_the_example_shop_is_a_table_and_a_drawing(example_folde
     )
     header, *rows, drawing = done.stdout.splitlines()
     assert header.split() == ["until", "model", "next_order.hit_rate@10", "next_order.ndcg@10"]
-    assert [row.split()[1] for row in rows] == ["similar", "popularity"] * 2
+    assert [row.split()[1] for row in rows] == ["bought_together", "popularity"] * 2
     assert drawing == str(example_folder / "backtest.svg")
     assert Path(drawing).read_text().startswith("<svg ")

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 from tests.support.service import (
@@ -135,9 +136,13 @@ def test_a_second_training_gives_the_same_snapshot(example_folder: Path) -> None
     assert example_folder.stat().st_mode & 0o077 == 0, "a data folder is its owner's alone"
 
 
-def test_a_machine_with_an_older_processor_makes_the_same_snapshot(example_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shop", ["small_folder", pytest.param("example_folder", marks=pytest.mark.soak)])
+def test_a_machine_with_an_older_processor_makes_the_same_snapshot(
+    shop: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Machine code for any processor of the family, and NumPy without what this one has beyond it."""
-    published = told("status", data=example_folder)["snapshot"]
+    folder: Path = request.getfixturevalue(shop)
+    published = told("status", data=folder)["snapshot"]
     newer = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
     older = {
         "NUMBA_CPU_NAME": "generic",
@@ -145,7 +150,7 @@ def test_a_machine_with_an_older_processor_makes_the_same_snapshot(example_folde
         "NUMBA_CACHE_DIR": str(tmp_path / "kernels"),
         "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
     }
-    trained = dangol("train", "--json", data=example_folder, check=True, variables=older)
+    trained = dangol("train", "--json", data=folder, check=True, variables=older)
     assert json.loads(trained.stdout)["snapshot_id"] == published
     assert any((tmp_path / "kernels").rglob("*.nbc")), "the kernels were compiled anew"
 

@@ -86,7 +86,8 @@ def test_nothing_of_it_says_who_somebody_is_and_nothing_is_written(shop: Path) -
 def test_a_table_for_people_says_what_changes_and_what_to_beware_of(shop: Path) -> None:
     other = shop.with_name("table.toml")
     other.write_text(PINNED, encoding="utf-8")
-    done = dangol("replay", "--with", other, "--limit", "2", "--rows", "1", data=shop, check=True)
+    wide = {"COLUMNS": "160"}
+    done = dangol("replay", "--with", other, "--limit", "2", "--rows", "1", data=shop, check=True, variables=wide)
     assert "home.popular" in done.stdout
     assert "plate-4 Plate number 4" in done.stdout
     assert "2 of 2 rows change (100.0%), those of 2 people; 3 rows of other placements" in done.stdout

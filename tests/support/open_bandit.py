@@ -34,6 +34,11 @@ def folder() -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE, BESIDE_THE_CHECKOUT))
 
 
+def is_there() -> bool:
+    """Whether the sample can be read."""
+    return all((folder() / f"open_bandit.{policy}.men.csv.gz").exists() for policy in ("random", "bts"))
+
+
 def impressions(policy: str) -> list[Impression]:
     """What one of the two policies, `random` or `bts`, showed to men."""
     with gzip.open(folder() / f"open_bandit.{policy}.men.csv.gz", "rt") as file:

@@ -28,7 +28,7 @@ DAY_S = 86_400
 
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
-    return fit_in_memory(online_retail(), TrainingConfiguration(threads=2))
+    return fit_in_memory(online_retail(), TrainingConfiguration(threads=2, ranker=False))
 
 
 @pytest.fixture

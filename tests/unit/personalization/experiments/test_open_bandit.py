@@ -1,7 +1,7 @@
 """The estimators on a real log with true probabilities: two policies ran side by side, each judges the other.
 
-The data may not be kept with the code; without it the figures below are what was found, and the tests say that they
-were skipped. Data: Saito et al., "Open Bandit Dataset and Pipeline" (2021), 10,000 impressions of each policy.
+The data may not be kept with the code; without it the figures below are what was found, and a run says that these tests
+were left out. Data: Saito et al., "Open Bandit Dataset and Pipeline" (2021), 10,000 impressions of each policy.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ import pytest
 
 from personalization.experiments.off_policy import FOLDS, Evaluation, Logged, estimate, prior_decisions
 from tests.support.open_bandit import (
-    FOLDER_VARIABLE,
     ITEMS,
     Reference,
-    folder,
     frequencies,
     impressions,
+    is_there,
     worked_out,
 )
 
-pytestmark = pytest.mark.skipif(
-    not (folder() / "open_bandit.bts.men.csv.gz").exists(),
-    reason=f"the Open Bandit sample is not there: name its folder in {FOLDER_VARIABLE}",
-)
+pytestmark = pytest.mark.skipif(not is_there(), reason="asked for by name, and the sample is not there")
 
 # By `worked_out` in tests/support/open_bandit.py: the Thompson policy (its frequencies by position in its own log)
 # estimated from the log of the random one, and the random policy from the log of the Thompson one.
