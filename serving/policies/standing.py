@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
-from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.events import (
     CustomerEvent,
     HomepageShown,
@@ -22,9 +21,10 @@ from ingest.vocabulary.events import (
 )
 from ingest.vocabulary.ids import OrderId, RequestId, Subject
 from personalization.customer.orders import order_lines
-from personalization.experiments.assignment import Experiment
 from personalization.experiments.comparison import Sums, Verdict, cap_of, judge, winsorised
 from personalization.experiments.learning import Goal
+from personalization.experiments.lifecycle import Step
+from serving.policies.lifecycles import State, find_experiment
 from serving.policies.people import Progress, ShownTo, shown_to
 
 if TYPE_CHECKING:
@@ -52,9 +52,14 @@ class ExperimentReport(msgspec.Struct, frozen=True):
         moved: people who saw several arms, before and after they were known; they count for the one they were shown
             under the name they are known by.
         cap: what a person's value counts up to; None where values do not count.
+        steps: when it was started, changed and stopped, as the log says; the first and the newest.
+        moved_at: when people were last moved between arms; they count for the arm of their first homepage.
     """
 
     experiment: str
+    state: State
+    steps: tuple[Step, ...]
+    moved_at: datetime | None
     control: str
     goal: Goal
     window_days: float
@@ -89,14 +94,14 @@ class _Person:
 
 
 def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress) -> ExperimentReport:
-    """How the arms of a configured experiment stand; may be looked at whenever one likes.
+    """How the arms of an experiment stand, or stood when it was stopped; may be looked at whenever one likes.
 
     Raises:
-        NotFound: the configuration has no experiment of that name.
+        NotFound: neither the configuration nor the log has an experiment of that name.
 
     Cost: two scans of the log; memory for what the experiment's people ever did.
     """
-    experiment = _experiment(engine.configuration.homepage_rules.experiments, name)
+    experiment, lifecycle, state = find_experiment(engine, name)
     seen = shown_to(engine, lambda event: event.experiment == name, plan.limit, progress)
     people = _people(seen)
     _note_what_they_did(people, seen, plan)
@@ -106,6 +111,9 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
     sums = {arm: _sums([each for each in counted if each.arm == arm], cap) for arm in experiment.arms}
     return ExperimentReport(
         experiment=name,
+        state=state,
+        steps=() if lifecycle is None else lifecycle.steps,
+        moved_at=None if lifecycle is None else lifecycle.moved_at,
         control=experiment.control,
         goal=plan.goal,
         window_days=plan.window_days,
@@ -119,14 +127,6 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
         cap=cap,
         verdict=judge(sums, experiment.arms, experiment.control, planned_people=plan.planned_people),
     )
-
-
-def _experiment(experiments: Iterable[Experiment], name: str) -> Experiment:
-    by_name = {experiment.name: experiment for experiment in experiments}
-    if name not in by_name:
-        known = ", ".join(sorted(by_name)) or "none"
-        raise NotFound(f"the configuration has no experiment {name!r}; there are: {known}")
-    return by_name[name]
 
 
 def _people(seen: ShownTo) -> dict[Subject, _Person]:
