@@ -163,6 +163,8 @@ def _told(found: ExperimentReport) -> Iterator[str]:
             f"CAUTION: on {found.moved_at:%Y-%m-%d %H:%M} people were moved between arms or out of them; they count "
             "for the arm they were first shown, so effects look smaller; give it another name to start anew"
         )
+    if not found.is_whole:
+        yield "CAUTION: it has older homepages that were not read, and people are missing: raise --limit"
     if found.moved:
         yield f"{found.moved:,} people saw several arms before they were known; they count for the one they have now"
     for each in verdict.compared:

@@ -48,6 +48,7 @@ class ExperimentReport(msgspec.Struct, frozen=True):
 
     Attributes:
         began, newest: when the first and the last of its homepages were shown.
+        is_whole: whether all of its homepages were read; else who came early counts later, or not at all.
         people: whose window has passed, by arm; waiting: those whose has not.
         moved: people who saw several arms, before and after they were known; they count for the one they were shown
             under the name they are known by.
@@ -67,6 +68,7 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     planned_people: int
     began: datetime | None
     newest: datetime | None
+    is_whole: bool
     people: dict[str, int]
     waiting: int
     moved: int
@@ -121,6 +123,7 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
         planned_people=plan.planned_people,
         began=min((each.entered for each in people.values()), default=None),
         newest=seen.homepages[-1].occurred_at if seen.homepages else None,
+        is_whole=seen.is_whole,
         people={arm: each.people for arm, each in sums.items()},
         waiting=sum(each.entered > closed for each in people.values()),
         moved=sum(len(each.arms) > 1 for each in people.values()),

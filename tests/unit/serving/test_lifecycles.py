@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.vocabulary.errors import NotFound
+from ingest.vocabulary.errors import NotFound, Unavailable
 from ingest.vocabulary.events import ExperimentEvent
 from serving.engine import Engine
+from serving.policies import reports
 from serving.policies.lifecycles import Announcer, find_experiment, lifecycles, list_experiments
+from serving.policies.people import Progress
+from serving.policies.reports import Reports
+from serving.policies.standing import ExperimentReport, Plan, report_experiment
 from serving.wiring import open_engine
+from tests.support.build import HandClock
 
 VARIANT = '[homepage.variants.bold]\ncontent = { headline = "Bold" }\n'
 EXPERIMENT = '[homepage.experiments.headline]\narms = {{ rules = 1, bold = {bold} }}\ncontrol = "rules"\n'
@@ -98,3 +103,33 @@ def test_nothing_is_said_while_lost_states_come_back(tmp_path: Path, monkeypatch
         assert lifecycles(engine) == {}
         announcer.tell()
         assert lifecycles(engine)["headline"].is_running
+
+
+def test_reports_are_made_one_at_a_time_and_kept_for_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def making(engine: Engine, name: str, plan: Plan, progress: Progress) -> ExperimentReport:
+        with pytest.raises(Unavailable):
+            kept.report(name, plan._replace(goal="value"))
+        made.append(plan.goal)
+        return report_experiment(engine, name, plan, progress)
+
+    monkeypatch.setattr(reports, "report_experiment", making)
+    plan = Plan("order", 7.0, 28.0, 10_000, 1_000)
+    with engine_with(tmp_path, bold=1) as engine:
+        kept, clock = Reports(engine), HandClock()
+        engine.clock = clock
+        first = kept.report("headline", plan)
+        clock.forward(seconds=59)
+        assert kept.report("headline", plan) is first
+        clock.forward(seconds=2)
+        assert kept.report("headline", plan) is not first
+        kept.report("headline", plan._replace(goal="click"))
+        assert made == ["order", "order", "click"]
+        for days in range(2 * reports.kept_max):
+            kept.report("headline", plan._replace(window_days=1.0 + days))
+        before = len(made)
+        kept.report("headline", plan)
+        assert len(made) == before + 1, "the oldest made room"
+        with pytest.raises(NotFound):
+            kept.report("other", plan)
