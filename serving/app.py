@@ -14,6 +14,7 @@ from serving.express import ExpressLane, shared_with
 from serving.problems import register_problems
 from serving.routes.collect import collect_blueprint
 from serving.routes.customers import customers_blueprint
+from serving.routes.experiments import experiments_blueprint
 from serving.routes.guard import BODY_BYTES_MAX
 from serving.routes.health import health_blueprint
 from serving.routes.homepage import homepage_blueprint
@@ -46,7 +47,7 @@ def create_app(engine: Engine, role: Role = "all") -> Flask:
     app.url_map.strict_slashes = False
     register_problems(app)
     collecting = (collect_blueprint, products_blueprint)
-    answering = (recommendations_blueprint, homepage_blueprint, customers_blueprint)
+    answering = (recommendations_blueprint, homepage_blueprint, customers_blueprint, experiments_blueprint)
     parts = {"all": (*collecting, *answering), "collect": collecting, "recommend": answering}[role]
     for blueprint in (*parts, health_blueprint, interface_blueprint):
         app.register_blueprint(blueprint(engine))

@@ -13,6 +13,7 @@ import structlog
 
 from ingest.vocabulary.errors import DangolError
 from ingest.vocabulary.ids import FROM_THE_START
+from serving.policies.lifecycles import Announcer
 
 if TYPE_CHECKING:
     from serving.configuration import Role
@@ -130,6 +131,7 @@ class Worker:
         engine.answers.moment.refresh()
         home = engine.answers.home
         home.weather.begin()
+        self._announcer = Announcer(engine)
         follow_s = FOLLOW_S if engine.is_distributed else POLL_S
         self._loops = [
             Loop("follow", engine.projector.catch_up, every_s=follow_s),
@@ -156,6 +158,7 @@ class Worker:
         if self._engine.answers.moment.refresh():
             answer_before_tidying()
         self._training.finish()
+        self._announcer.tell()
 
     def _train(self) -> None:
         publication = self._engine.answers.moment.publication

@@ -289,6 +289,11 @@ class Engine:
             expire_idle_visitors(self.store, self.log, is_customer, idle_days=idle_days, now=now)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the states are those of everything that was ever folded; False while lost ones come back."""
+        return self._backend.is_complete()
+
+    @property
     def is_distributed(self) -> bool:
         """Whether others collect, fold, train and answer beside this process."""
         return self._backend.project is not None

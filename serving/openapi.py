@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -14,11 +14,13 @@ from ingest.dialects.native_events import AnyWire
 from ingest.erasure import Forgotten
 from ingest.vocabulary.ids import ID_LENGTH_MAX
 from ingest.vocabulary.ranking import Answer
+from personalization.experiments.learning import Goal
 from personalization.situation.weather import CONDITIONS
 from serving.ask import LIMIT_MAX, PageWire, Wire
 from serving.home.answer import HomeAnswer
 from serving.home.ask import HomeWire
 from serving.problems import Problem
+from serving.routes.experiments import Experiments
 from serving.routes.products import PRODUCTS_MAX
 
 Json = dict[str, Any]
@@ -175,6 +177,42 @@ def _homepage_paths() -> Json:
     }
 
 
+def _experiment_paths() -> Json:
+    parameters = [
+        _path("name", "The name of an experiment."),
+        _query("goal", {"enum": [*get_args(Goal)]}, "What counts."),
+        _query("days", {"type": "number", "exclusiveMinimum": 0, "maximum": 90}, "To do it, for each person."),
+        _query("before", {"type": "number", "minimum": 0, "maximum": 365}, "The days before that CUPED looks at."),
+        _query("planned", {"type": "integer", "minimum": 400, "maximum": 1_000_000_000}, "People; never change it."),
+    ]
+    denied = _problems(400, 401, 403, 503)
+    return {
+        "/v1/experiments": {
+            "get": {
+                "operationId": "listExperiments",
+                "summary": "The experiments that are configured or ever ran",
+                "responses": {"200": _json(_ref("Experiments"), "All of them."), **denied},
+            }
+        },
+        "/v1/experiments/{name}": {
+            "get": {
+                "operationId": "reportExperiment",
+                "summary": "How the arms of an experiment stand, at most a minute ago",
+                "parameters": parameters,
+                "responses": {"200": _json(_ref("ExperimentReport"), "The report."), **denied, **_problems(404)},
+            }
+        },
+    }
+
+
+def _unknown_is_null(components: Json) -> None:
+    """What a comparison of too few people cannot say is infinite or no number, which JSON writes as null."""
+    for name in ("Interval", "Compared"):
+        for each in components[name]["properties"].values():
+            if each.get("type") == "number":
+                each["type"] = ["number", "null"]
+
+
 def _event_paths() -> Json:
     batch = {
         "type": "object",
@@ -301,8 +339,11 @@ def _other_paths() -> Json:
 @cache
 def openapi() -> Json:
     """The description, as plain values."""
-    types = [Answer, HomeAnswer, Outcome, Problem, Wire, PageWire, HomeWire, Forgotten]
+    from serving.policies.standing import ExperimentReport  # its statistics take a moment to load
+
+    types = [Answer, HomeAnswer, Outcome, Problem, Wire, PageWire, HomeWire, Forgotten, Experiments, ExperimentReport]
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    _unknown_is_null(components)
     event, event_components = msgspec.json.schema_components([AnyWire], ref_template="#/components/schemas/Event{name}")
     renamed = {f"Event{name}": schema for name, schema in event_components.items()}
     (event_schema,) = event
@@ -317,7 +358,12 @@ def openapi() -> Json:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"key": []}, {}],
-        "paths": _recommendation_paths() | _homepage_paths() | _event_paths() | _product_paths() | _other_paths(),
+        "paths": _recommendation_paths()
+        | _homepage_paths()
+        | _experiment_paths()
+        | _event_paths()
+        | _product_paths()
+        | _other_paths(),
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {**components, **renamed, "Event": event_schema, "Product": _PRODUCT},

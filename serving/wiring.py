@@ -23,6 +23,7 @@ from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
 from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from personalization.customer.projection import ProfileProjection
+from personalization.experiments.lifecycle import ExperimentProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
 from serving.configuration import Configuration, Distributed, Role, load_configuration, written_in
@@ -149,7 +150,8 @@ def open_migration(old: Path, folder: Path, configuration_path: Path | None) -> 
 
 
 def _engine(folder: Path, configuration: Configuration) -> Engine:
-    projections, clock = (CatalogueProjection(), ProfileProjection(), TailProjection()), SystemClock()
+    projections = (CatalogueProjection(), ProfileProjection(), TailProjection(), ExperimentProjection())
+    clock = SystemClock()
     with contextlib.ExitStack() as undone:
         if configuration.distributed is None:
             backend = embedded_backend(folder, projections, clock)

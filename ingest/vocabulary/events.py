@@ -2,7 +2,7 @@
 
 A fact about a person carries a random `subject`, never the shop's customer id; whatever identifies the person
 (ids, contact data, IP, user agent, free text) is sealed in `personal` under the subject's own key. A fact about a
-product is keyed by the product. Stored form and versions: `codec.py`.
+product is keyed by the product, one about an experiment by its name. Stored form and versions: `codec.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from decimal import Decimal
 import msgspec
 
 from ingest.vocabulary.context import Context
-from ingest.vocabulary.ids import EventId, OrderId, Position, ProductId, RequestId, SnapshotId, Subject, product_key
+from ingest.vocabulary.ids import (
+    EventId,
+    OrderId,
+    Position,
+    ProductId,
+    RequestId,
+    SnapshotId,
+    Subject,
+    experiment_key,
+    product_key,
+)
 from ingest.vocabulary.products import Availability, Product
 
 
@@ -72,6 +82,17 @@ class CatalogueEvent(Event, frozen=True, kw_only=True):
     def key(self) -> str:
         """`product:<id>`."""
         return product_key(self.product_id)
+
+
+class ExperimentEvent(Event, frozen=True, kw_only=True):
+    """A fact about an experiment; only Dangol tells it, from its configuration."""
+
+    experiment: str
+
+    @property
+    def key(self) -> str:
+        """`experiment:<name>`."""
+        return experiment_key(self.experiment)
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -321,6 +342,34 @@ class StockChanged(CatalogueEvent, frozen=True, kw_only=True):
     stock: int | None = None
 
 
+class ExperimentConfigured(ExperimentEvent, frozen=True, kw_only=True):
+    """An experiment is now as stated, all of it; the fields are those of its configuration.
+
+    Attributes:
+        grew_only: whether everybody who was in the experiment is still in the same arm.
+    """
+
+    arms: dict[str, float]
+    control: str
+    layer: str = "default"
+    begins: float = 0.0
+    ends: float = 1.0
+    admitted: float = 1.0
+    grew_only: bool = True
+
+
+class ExperimentStarted(ExperimentConfigured, frozen=True, kw_only=True):
+    """The experiment runs, for the first time or again."""
+
+
+class ExperimentChanged(ExperimentConfigured, frozen=True, kw_only=True):
+    """The experiment runs on with other settings, such as more people."""
+
+
+class ExperimentStopped(ExperimentEvent, frozen=True, kw_only=True):
+    """The experiment no longer runs: nobody is in any of its arms."""
+
+
 AnyEvent = (
     ProductViewed
     | ListViewed
@@ -350,6 +399,9 @@ AnyEvent = (
     | ProductDeleted
     | PriceChanged
     | StockChanged
+    | ExperimentStarted
+    | ExperimentChanged
+    | ExperimentStopped
 )
 
 

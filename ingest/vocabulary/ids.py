@@ -30,6 +30,7 @@ Subject = NewType("Subject", str)
 
 ID_LENGTH_MAX = 100  # Segment allows 100 for message ids, Merchant Center 50 for products
 PRODUCT_KEY_PREFIX = "product:"
+EXPERIMENT_KEY_PREFIX = "experiment:"
 
 PARTITIONS = 16  # fixed for a generation of the log, and alike in both deployments
 GENERATION = 1
@@ -137,6 +138,11 @@ os.register_at_fork(after_in_child=_drawn.clear)  # a child must not make the id
 def product_key(product_id: ProductId) -> str:
     """The log key of facts about a product."""
     return PRODUCT_KEY_PREFIX + product_id
+
+
+def experiment_key(name: str) -> str:
+    """The log key of facts about an experiment."""
+    return EXPERIMENT_KEY_PREFIX + name
 
 
 @lru_cache(maxsize=200_000)

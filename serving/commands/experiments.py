@@ -1,4 +1,4 @@
-"""`dangol report experiment` and `dangol experiment plan`: how an experiment stands, and how long one takes."""
+"""`dangol report experiment`, `dangol experiment list` and `plan`: how experiments stand, and how long one takes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from personalization.experiments.comparison import Compared
     from personalization.experiments.learning import Goal
     from personalization.experiments.sequences import Interval
+    from serving.policies.lifecycles import Listed
     from serving.policies.standing import ExperimentReport
 
 HOMEPAGES_MAX = 5_000_000  # each takes some 2 KB while they are read
@@ -47,6 +48,7 @@ def add_commands(main: click.Group) -> None:
         """Experiments on the homepage."""
 
     _add_report(report)
+    _add_list(experiment)
     _add_plan(experiment)
 
 
@@ -77,6 +79,18 @@ def _add_report(group: click.Group) -> None:
                 lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
             )
         options.show(found, "\n".join(_told(found)))
+
+
+def _add_list(group: click.Group) -> None:
+    @command(group, "list")
+    def list_(options: Options) -> None:
+        """The experiments that are configured or ever ran."""
+        from serving.policies.lifecycles import list_experiments
+        from serving.wiring import open_engine
+
+        with open_engine(options.folder, options.configuration) as engine:
+            found = list_experiments(engine)
+        options.show(found, "\n".join(map(_line, found)) or "no experiment is configured, and none ever ran")
 
 
 def _add_plan(group: click.Group) -> None:
@@ -141,12 +155,30 @@ def _told(found: ExperimentReport) -> Iterator[str]:
     what = "value" if found.goal == "value" else f"people with a {found.goal}"
     people = ", ".join(f"{arm} {count:,}" for arm, count in found.people.items())
     yield f"{found.experiment}: {what} within {found.window_days:g} days; people {people}; {found.waiting:,} waiting"
+    if found.steps:
+        steps = ", ".join(f"{step.what} {step.at:%Y-%m-%d %H:%M}" for step in found.steps)
+        yield f"{found.state}: {steps}"
+    if found.moved_at is not None:
+        yield (
+            f"CAUTION: on {found.moved_at:%Y-%m-%d %H:%M} people were moved between arms or out of them; they count "
+            "for the arm they were first shown, so effects look smaller; give it another name to start anew"
+        )
+    if not found.is_whole:
+        yield "CAUTION: it has older homepages that were not read, and people are missing: raise --limit"
     if found.moved:
         yield f"{found.moved:,} people saw several arms before they were known; they count for the one they have now"
     for each in verdict.compared:
         yield _compared(each, found.control)
     for standing in verdict.standings:
         yield f"  {standing.arm}: best with a chance of {standing.best:.1%}, loss {standing.loss:.5g}"
+
+
+def _line(each: Listed) -> str:
+    """An experiment of the list."""
+    since = "" if each.since is None else f" since {each.since:%Y-%m-%d %H:%M}"
+    arms = ", ".join(f"{arm} {weight:g}" for arm, weight in each.arms.items())
+    moved = "" if each.moved_at is None else f"; people were moved {each.moved_at:%Y-%m-%d %H:%M}"
+    return f"{each.name}  {each.state}{since}; {each.admitted:.0%} admitted; {arms}; control {each.control}{moved}"
 
 
 def _compared(each: Compared, control: str) -> str:

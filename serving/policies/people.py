@@ -23,11 +23,13 @@ class ShownTo(NamedTuple):
     Attributes:
         known: who a visitor turned out to be, by subject.
         facts: in the order of their reception, the homepages included.
+        is_whole: whether there were no older homepages, beyond the limit.
     """
 
     homepages: tuple[HomepageShown, ...]
     known: Mapping[Subject, Subject]
     facts: tuple[Event, ...]
+    is_whole: bool
 
     def person(self, subject: Subject) -> Subject:
         """The name a person is counted by: that of the known customer."""
@@ -66,14 +68,14 @@ def shown_to(engine: Engine, wanted: Callable[[HomepageShown], bool], limit: int
         and event.subject in people
         and (not isinstance(event, HomepageShown) or event.event_id in ids)
     ]
-    return ShownTo(homepages, known, tuple(in_order_of_reception(facts)))
+    return ShownTo(homepages, known, tuple(in_order_of_reception(facts)), newest.is_whole)
 
 
 class _Newest:
     """The newest homepages."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit, self.is_whole = limit, True
         self._heap: list[tuple[datetime, str, HomepageShown]] = []
 
     def put(self, event: HomepageShown) -> None:
@@ -83,6 +85,7 @@ class _Newest:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
+            self.is_whole = False
 
     def sorted(self) -> Iterator[HomepageShown]:
         """Those kept, oldest first."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
-from ingest.vocabulary.errors import NotFound
 from ingest.vocabulary.events import (
     CustomerEvent,
     HomepageShown,
@@ -22,9 +21,10 @@ from ingest.vocabulary.events import (
 )
 from ingest.vocabulary.ids import OrderId, RequestId, Subject
 from personalization.customer.orders import order_lines
-from personalization.experiments.assignment import Experiment
 from personalization.experiments.comparison import Sums, Verdict, cap_of, judge, winsorised
 from personalization.experiments.learning import Goal
+from personalization.experiments.lifecycle import Step
+from serving.policies.lifecycles import State, find_experiment
 from serving.policies.people import Progress, ShownTo, shown_to
 
 if TYPE_CHECKING:
@@ -48,13 +48,19 @@ class ExperimentReport(msgspec.Struct, frozen=True):
 
     Attributes:
         began, newest: when the first and the last of its homepages were shown.
+        is_whole: whether all of its homepages were read; else who came early counts later, or not at all.
         people: whose window has passed, by arm; waiting: those whose has not.
         moved: people who saw several arms, before and after they were known; they count for the one they were shown
             under the name they are known by.
         cap: what a person's value counts up to; None where values do not count.
+        steps: when it was started, changed and stopped, as the log says; the first and the newest.
+        moved_at: when people were last moved between arms; they count for the arm of their first homepage.
     """
 
     experiment: str
+    state: State
+    steps: tuple[Step, ...]
+    moved_at: datetime | None
     control: str
     goal: Goal
     window_days: float
@@ -62,6 +68,7 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     planned_people: int
     began: datetime | None
     newest: datetime | None
+    is_whole: bool
     people: dict[str, int]
     waiting: int
     moved: int
@@ -89,14 +96,14 @@ class _Person:
 
 
 def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress) -> ExperimentReport:
-    """How the arms of a configured experiment stand; may be looked at whenever one likes.
+    """How the arms of an experiment stand, or stood when it was stopped; may be looked at whenever one likes.
 
     Raises:
-        NotFound: the configuration has no experiment of that name.
+        NotFound: neither the configuration nor the log has an experiment of that name.
 
     Cost: two scans of the log; memory for what the experiment's people ever did.
     """
-    experiment = _experiment(engine.configuration.homepage_rules.experiments, name)
+    experiment, lifecycle, state = find_experiment(engine, name)
     seen = shown_to(engine, lambda event: event.experiment == name, plan.limit, progress)
     people = _people(seen)
     _note_what_they_did(people, seen, plan)
@@ -106,6 +113,9 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
     sums = {arm: _sums([each for each in counted if each.arm == arm], cap) for arm in experiment.arms}
     return ExperimentReport(
         experiment=name,
+        state=state,
+        steps=() if lifecycle is None else lifecycle.steps,
+        moved_at=None if lifecycle is None else lifecycle.moved_at,
         control=experiment.control,
         goal=plan.goal,
         window_days=plan.window_days,
@@ -113,20 +123,13 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
         planned_people=plan.planned_people,
         began=min((each.entered for each in people.values()), default=None),
         newest=seen.homepages[-1].occurred_at if seen.homepages else None,
+        is_whole=seen.is_whole,
         people={arm: each.people for arm, each in sums.items()},
         waiting=sum(each.entered > closed for each in people.values()),
         moved=sum(len(each.arms) > 1 for each in people.values()),
         cap=cap,
         verdict=judge(sums, experiment.arms, experiment.control, planned_people=plan.planned_people),
     )
-
-
-def _experiment(experiments: Iterable[Experiment], name: str) -> Experiment:
-    by_name = {experiment.name: experiment for experiment in experiments}
-    if name not in by_name:
-        known = ", ".join(sorted(by_name)) or "none"
-        raise NotFound(f"the configuration has no experiment {name!r}; there are: {known}")
-    return by_name[name]
 
 
 def _people(seen: ShownTo) -> dict[Subject, _Person]:

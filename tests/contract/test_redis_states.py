@@ -19,12 +19,14 @@ from ingest.vocabulary.events import (
     CustomerErased,
     CustomerIdentified,
     Event,
+    ExperimentStarted,
     OrderCompleted,
     ProductViewed,
     VisitorExpired,
 )
 from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS
 from personalization.customer.projection import ProfileProjection
+from personalization.experiments.lifecycle import ExperimentProjection
 from recommender.segments import TailProjection
 from tests.support.build import fact, product
 from tests.support.embedded import embedded, temporary_folder
@@ -235,12 +237,13 @@ def facts_of_every_kind(count: int) -> list[Event]:
             fact(OrderCompleted, subject=person, order_id=f"o-{number}"),
             fact(CustomerIdentified, subject=f"visitor-{number}", known=person),
             product(bought, title=f"Title {number}"),
+            fact(ExperimentStarted, experiment=f"e-{number % 20}"),
         ]
     return [*made, fact(CustomerErased, subject="subject-1"), fact(VisitorExpired, subject="subject-2")]
 
 
 def test_a_replay_into_redis_gives_the_states_of_the_embedded_file(client: RedisClient, prefix: str) -> None:
-    projections = (CatalogueProjection(), ProfileProjection(), TailProjection())
+    projections = (CatalogueProjection(), ProfileProjection(), TailProjection(), ExperimentProjection())
     with temporary_folder() as folder, embedded(folder, projections) as dangol:
         dangol.log.append(facts_of_every_kind(200))
         store = RedisStateStore(client, prefix, projections)

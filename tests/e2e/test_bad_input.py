@@ -92,6 +92,7 @@ BAD_EVENTS = {
     "a type that only we may tell": {"type": "customer_erased", "anonymous_id": "a"},
     "a shown list": {"type": "ranking_shown", "anonymous_id": "a"},
     "a shown homepage": {"type": "homepage_shown", "anonymous_id": "a", "variant": "x", "request_id": "r"},
+    "an experiment": {"type": "experiment_stopped", "anonymous_id": "a", "experiment": "x"},
     "no product": {"type": "product_viewed", "anonymous_id": "a"},
     "nobody": {"type": "product_viewed", "product_id": "mug-1"},
     "an empty id": {"type": "product_viewed", "product_id": "", "anonymous_id": "a"},

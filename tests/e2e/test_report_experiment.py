@@ -8,12 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from ingest.vocabulary.events import CustomerIdentified, Event, Line, OrderCancelled, OrderCompleted
 from ingest.vocabulary.ids import EventId, OrderId, ProductId, Subject, order_event_id
-from tests.support.service import dangol, told
+from serving.openapi import openapi
+from tests.support.service import Service, copy_of, dangol, serving, told, wait_for
 from tests.support.shown_homepages import BEGIN, shown, tell
 
 CONFIGURED = """
@@ -105,7 +107,10 @@ def test_people_whose_days_are_not_over_wait(shop: Path) -> None:
     assert reported(shop, "--days", "90")["waiting"] == 0
     done = dangol("report", "experiment", "other", data=shop)
     assert done.returncode == 1
-    assert done.stderr.strip() == "dangol: the configuration has no experiment 'other'; there are: headline"
+    assert (
+        done.stderr.strip()
+        == "dangol: neither the configuration nor the log has an experiment 'other'; there are: headline"
+    )
 
 
 def test_a_wrong_split_rings_the_alarm(tmp_path: Path) -> None:
@@ -135,6 +140,60 @@ def test_somebody_who_is_identified_counts_once_and_what_was_called_off_does_not
     found = reported(shop_of(tmp_path / "data", iter(facts)), "--goal", "value")
     assert found["people"] == {"rules": 0, "bold": 1}
     assert found["moved"] == 1
+
+
+def by_arm(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(figures, key=lambda each: str(each["arm"]))
+
+
+def in_state(service: Service, state: str) -> dict[str, Any]:
+    """The experiment, once the server has said what it runs."""
+
+    def found() -> dict[str, Any] | None:
+        (each,) = service.get("/v1/experiments")["experiments"]
+        return each if each["state"] == state else None
+
+    return wait_for(found, f"the experiment to be {state}")
+
+
+def test_the_configuration_starts_and_stops_it_and_the_log_remembers(shop: Path, tmp_path: Path) -> None:
+    folder = copy_of(shop, tmp_path / "data")
+    components = openapi()["components"]
+    with serving(folder) as service:
+        listed = in_state(service, "running")
+        assert (listed["arms"], listed["control"], listed["admitted"]) == ({"bold": 1, "rules": 1}, "rules", 1)
+        found = service.get("/v1/experiments/headline", planned=PEOPLE)
+        assert found == reported(folder)
+        assert [step["what"] for step in found["steps"]] == ["started"]
+        unsure = service.get("/v1/experiments/headline", goal="cart")
+        assert unsure["verdict"]["compared"][0]["difference"]["low"] is None
+        for answer in (found, unsure):
+            jsonschema.validate(answer, {"$ref": "#/components/schemas/ExperimentReport", "components": components})
+        for query in ("goal=luck", "days=0", "days=nan", "planned=4000&planned=5000", "limit=7"):
+            refused = service.send("GET", f"/v1/experiments/headline?{query}")
+            assert (refused.status, refused.json["code"]) == (400, "malformed"), query
+        assert service.send("GET", "/v1/experiments/other").json["code"] == "not_found"
+    (folder / "dangol.toml").write_text(CONFIGURED.partition("[homepage.experiments")[0], encoding="utf-8")
+    with serving(folder) as service:
+        assert in_state(service, "stopped")["arms"] == {"bold": 1, "rules": 1}
+        stopped = service.get("/v1/experiments/headline", planned=PEOPLE)
+        for key in ("compared", "standings"):
+            assert by_arm(stopped["verdict"][key]) == by_arm(found["verdict"][key]), "the arms are those it had"
+    (listed,) = told("experiment", "list", data=folder)
+    assert (listed["name"], listed["state"], listed["moved_at"]) == ("headline", "stopped", None)
+    (folder / "dangol.toml").write_text(CONFIGURED.replace("bold = 1", "bold = 3"), encoding="utf-8")
+    publishable = told("keys", "create", "--publishable", data=folder)["key"]
+    secret = told("keys", "create", "--secret", data=folder)["key"]
+    with serving(folder) as service:
+        assert service.send("GET", "/v1/experiments").status == 401
+        assert service.with_key(publishable).send("GET", "/v1/experiments/headline").status == 403
+        assert service.with_key(secret).send("GET", "/v1/experiments/headline").status == 200
+        wait_for(lambda: "give it another name" in service.said, "the warning")
+    done = dangol("report", "experiment", "headline", data=folder, check=True)
+    assert "CAUTION: on " in done.stdout
+    assert "running: started " in done.stdout
+    assert " running since " in dangol("experiment", "list", data=folder, check=True).stdout
+    dangol("replay", "--verify", data=folder, check=True)
 
 
 def test_a_plan_says_how_many_people_it_takes_and_what_they_show() -> None:

@@ -125,6 +125,21 @@ PINNED: tuple[Event, ...] = (
         **ENVELOPE, product_id="85123A", price=Decimal("2.55"), sale_price=Decimal("1.99"), currency="GBP"
     ),
     facts.StockChanged(**ENVELOPE, product_id="85123A", availability="out_of_stock", stock=0),
+    facts.ExperimentStarted(
+        **ENVELOPE, experiment="rain", arms={"bold": 1.0, "rules": 2.0}, control="rules", ends=0.5, admitted=0.25
+    ),
+    facts.ExperimentChanged(
+        **ENVELOPE,
+        experiment="rain",
+        arms={"bold": 1.0, "rules": 1.0},
+        control="bold",
+        layer="home",
+        begins=0.25,
+        ends=0.75,
+        admitted=0.5,
+        grew_only=False,
+    ),
+    facts.ExperimentStopped(**ENVELOPE, experiment="rain"),
 )
 BYTES: dict[str, str] = json.loads((Path(__file__).parent / "event_bytes_v1.json").read_text())
 

@@ -13,12 +13,13 @@ from ingest.folding.fold import encode_states, fold
 from ingest.vocabulary.events import Event, Recorded
 from ingest.vocabulary.ports import AnyProjection
 from personalization.customer.projection import ProfileProjection
+from personalization.experiments.lifecycle import ExperimentProjection
 from recommender.segments import TailProjection
 from tests.support.embedded import embedded, read_all, states_of, temporary_folder
 from tests.support.projections import TrailProjection
 from tests.support.strategies import histories, recorded
 
-PROJECTIONS: tuple[AnyProjection, ...] = (TrailProjection(), CatalogueProjection())
+PROJECTIONS: tuple[AnyProjection, ...] = (TrailProjection(), CatalogueProjection(), ExperimentProjection())
 cuts = st.lists(st.integers(0, 40), max_size=6)
 
 

@@ -39,6 +39,9 @@ NEEDED: dict[type[Event], dict[str, Any]] = {
     facts.ProductDeleted: {"product_id": "p-1"},
     facts.PriceChanged: {"product_id": "p-1", "price": Decimal("3.00")},
     facts.StockChanged: {"product_id": "p-1", "stock": 3},
+    facts.ExperimentStarted: {"experiment": "headline", "arms": {"a": 1.0, "b": 1.0}, "control": "a"},
+    facts.ExperimentChanged: {"experiment": "headline", "arms": {"a": 1.0, "b": 1.0}, "control": "a"},
+    facts.ExperimentStopped: {"experiment": "headline"},
 }
 EVENT_TYPES: tuple[type[Event], ...] = facts.AnyEvent.__args__
 

@@ -86,6 +86,8 @@ _KINDS = (
     facts.ProductDeleted,
     facts.PriceChanged,
     facts.StockChanged,
+    facts.ExperimentStarted,
+    facts.ExperimentStopped,
 )
 
 
