@@ -176,7 +176,7 @@ def test_a_replay_is_refused_while_a_server_folds(live_small: Service) -> None:
     refused = dangol("replay", data=live_small.folder)
     assert refused.returncode == 1
     assert "is served by process" in refused.stderr
-    assert str(os.getpid()) not in refused.stderr
+    assert f"process {os.getpid()} " not in refused.stderr
     verified = told("replay", "--verify", data=live_small.folder)
     assert "difference" not in verified
     assert live_small.row("home.for-you", customer_id=REGULAR)
