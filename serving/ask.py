@@ -106,14 +106,26 @@ def ask_from_query(query: str) -> Ask:
     Raises:
         MalformedEvent: a name is unknown or a value is not acceptable.
     """
-    if len(query) > QUERY_LENGTH_MAX:
-        raise MalformedEvent(f"a query string has at most {QUERY_LENGTH_MAX} characters: use POST", code="oversized")
     if not query:
         return Ask()
+    pairs = pairs_of(query)
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500)
         return parsed(msgspec.convert(nested(pairs), Wire, strict=False))
     except (msgspec.MsgspecError, ValueError) as error:
+        raise malformed(error) from error
+
+
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query string.
+
+    Raises:
+        MalformedEvent: it is too long, or is none.
+    """
+    if len(query) > QUERY_LENGTH_MAX:
+        raise MalformedEvent(f"a query string has at most {QUERY_LENGTH_MAX} characters: use POST", code="oversized")
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500)
+    except ValueError as error:
         raise malformed(error) from error
 
 

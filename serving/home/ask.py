@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
 
 from ingest.dialects.native import UNREADABLE
-from ingest.vocabulary.errors import MalformedEvent
 from personalization.homepage.variants import name_length_max
 from personalization.situation.consent import NOTHING_SAID, Consent
-from serving.ask import QUERY_LENGTH_MAX, Ask, Wire, malformed, nested, parsed
+from serving.ask import Ask, Wire, malformed, nested, pairs_of, parsed
 
 LANGUAGES_MAX = 10  # browsers send two or three
 LANGUAGE_LENGTH_MAX = 35  # of a tag, as RFC 5646 advises
@@ -91,12 +89,7 @@ def home_from_query(query: str) -> HomeAsk:
     Raises:
         MalformedEvent: a name is unknown or a value is not acceptable.
     """
-    if len(query) > QUERY_LENGTH_MAX:
-        raise MalformedEvent(f"a query string has at most {QUERY_LENGTH_MAX} characters: use POST", code="oversized")
-    try:
-        return home_from_pairs(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500))
-    except ValueError as error:
-        raise malformed(error) from error
+    return home_from_pairs(pairs_of(query))
 
 
 def home_from_pairs(pairs: Iterable[tuple[str, str]]) -> HomeAsk:
