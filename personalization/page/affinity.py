@@ -6,8 +6,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from ingest.vocabulary.ranking import Candidates, IntVector
-from ingest.vocabulary.situations import Part, Parts, in_words
+from ingest.vocabulary.situations import Part, Parts, in_words, parts_of
 from personalization.page.lifting import lifted
+from personalization.page.request import RowRequest
 from personalization.page.row import Pick
 from personalization.page.shelf import Models
 
@@ -15,6 +16,11 @@ OF_THE_PERSON = frozenset({"recently_viewed", "buy_again"})
 """What somebody did themselves stays in the order in which they did it."""
 
 worth_saying = 1.2  # times as much; less is nothing that a shopper would notice
+
+
+def situation_of(request: RowRequest, models: Models) -> Parts:
+    """The parts of a request's situation that make a difference to what is wanted."""
+    return () if request.context is None else models.telling(parts_of(request.context))
 
 
 def situated(candidates: Candidates, parts: Parts, models: Models) -> Candidates:

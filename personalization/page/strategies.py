@@ -13,7 +13,7 @@ import numpy as np
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
-from ingest.vocabulary.situations import Parts, parts_of
+from ingest.vocabulary.situations import Parts
 from personalization.customer.entries import newest_first
 from personalization.customer.profile import EMPTY, Profile
 from personalization.page.histories import (
@@ -60,17 +60,18 @@ class Asking:
     """Who asks for which row, and where the answer may come from. What is started from is worked out once."""
 
     def __init__(
-        self, request: RowRequest, placement: Placement, profile: Profile | None, shelf: Shelf, models: Models
+        self,
+        request: RowRequest,
+        placement: Placement,
+        profile: Profile | None,
+        shelf: Shelf,
+        models: Models,
+        situation: Parts = (),
     ) -> None:
+        self.situation = situation
         self.request, self.placement, self.shelf, self.models = request, placement, shelf, models
         self.profile = profile if profile is not None and profile.personalized else EMPTY
         self.started_from: frozenset[int] = frozenset()
-
-    @cached_property
-    def situation(self) -> Parts:
-        """The parts of the situation that make a difference to what is wanted."""
-        context = self.request.context
-        return () if context is None else self.models.telling(parts_of(context))
 
     @cached_property
     def asked(self) -> tuple[int, ...]:
