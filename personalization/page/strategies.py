@@ -24,6 +24,7 @@ from personalization.page.histories import (
     history_of,
     last_order_history,
     looked_at,
+    orders_of,
     visit_of,
 )
 from personalization.page.placements import Placement, SeedSource
@@ -35,6 +36,7 @@ seeds_max = 20  # models look up every seed; what comes later weighs next to not
 _DAY_MS = DAY_S * 1_000
 seed_half_life_ms = 30 * _DAY_MS  # interest of last month counts half
 buy_again_half_life_ms = 90 * _DAY_MS  # a season
+due_max = 150  # as many candidates as a ranker puts in order
 purchase_weight = 50  # an order, in the tenths of a view that recents weigh
 seed_rank_decay = 0.9  # the tenth product back weighs 0.39
 counted_max = 500  # as many as the models give; the pairs a ranker puts on top are among the strongest
@@ -202,7 +204,7 @@ def recently_viewed(asking: Asking, limit: int) -> Offer:
 
 
 def buy_again(asking: Asking, limit: int) -> Offer:
-    """What the customer buys: in many orders and lately."""
+    """What the customer buys: first what their next order is likely to hold, then what is in many orders and lately."""
     profile, shelf = asking.profile, asking.shelf
     purchased = profile.purchased
     counts = np.array([purchase.count for purchase in purchased.values()], np.int64)
@@ -210,9 +212,20 @@ def buy_again(asking: Asking, limit: int) -> Offer:
     scores = counts * np.exp2(-ages_ms / buy_again_half_life_ms)
     bought = list(purchased)
     order = sorted(range(len(bought)), key=lambda row: (-scores[row], bought[row]))
-    rows = [row for row in order if shelf.find(bought[row]) is not None][:limit]
-    products = _found((bought[row] for row in rows), shelf)
-    return _of_profile("buy_again", products, scores[rows].tolist(), counts[rows].tolist())
+    rows = {found: row for row in order if (found := shelf.find(bought[row])) is not None}
+    due = [product for product in _due(asking) if product in rows]
+    products = list(dict.fromkeys((*due, *rows)))[:limit]
+    kept = [rows[product] for product in products]
+    values = [1.0 / rank for rank in range(1, len(products) + 1)] if due else scores[kept].tolist()
+    return _of_profile("buy_again", products, values, counts[kept].tolist())
+
+
+def _due(asking: Asking) -> list[int]:
+    """What the next order is likely to hold, likeliest first; nothing where that could not be learned."""
+    if not asking.profile.purchased:
+        return []
+    found = asking.models.ranked("next_basket", orders_of(asking.profile, asking.shelf.find), due_max, NOTHING)
+    return found.products.tolist() if found.kind == "buy_again" else []
 
 
 BY_NAME: Mapping[str, Strategy] = MappingProxyType(
