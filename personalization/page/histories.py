@@ -34,6 +34,20 @@ def history_of(profile: Profile, find: Find) -> History:
     return _history(deeds, find)
 
 
+def orders_of(profile: Profile, find: Find) -> History:
+    """What a profile remembers, with the products of its recent orders once for each order they were in.
+
+    Cost: as `history_of`, and 0.5 µs a line of the recent orders, at most 300 of them.
+    """
+    deeds = _newest(profile.recents, VIEW, recent_deeds_max)
+    deeds |= _newest(profile.cart, CART, kept_deeds_max)
+    deeds |= _newest(profile.purchased, ORDER, len(profile.purchased))
+    for order in profile.recent_orders.values():
+        if order.counted:
+            deeds.update(dict.fromkeys(((order.at_ms, product_id) for product_id in order.lines), ORDER))
+    return _history(deeds, find)
+
+
 def visit_of(history: History, newest_ms: int) -> History:
     """The end of a history without a gap of a visit's length; nothing if somebody was last seen that long after it."""
     times = history.time_s

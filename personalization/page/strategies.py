@@ -12,12 +12,13 @@ import numpy as np
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
 from personalization.customer.entries import newest_first
-from personalization.page.histories import NO_HISTORY, basket_of
+from personalization.page.histories import NO_HISTORY, basket_of, orders_of
 from personalization.page.placements import Placement
 from personalization.page.shelf import CATEGORY_SEPARATOR
 from personalization.page.visitor import NO_SEEDS, Visitor, found, seeds_max
 
 buy_again_half_life_ms = 90 * DAY_S * 1_000  # a season
+due_max = 150  # as many candidates as a ranker puts in order
 counted_max = 500  # as many as the models give; the pairs a ranker puts on top are among the strongest
 _LOG_ODDS_MIN = -50.0  # odds stay above nothing
 
@@ -165,7 +166,7 @@ def recently_viewed(asking: Asking, limit: int) -> Offer:
 
 
 def buy_again(asking: Asking, limit: int) -> Offer:
-    """What the customer buys: in many orders and lately."""
+    """What the customer buys: first what their next order is likely to hold, then what is in many orders and lately."""
     profile, shelf = asking.profile, asking.shelf
     purchased = profile.purchased
     counts = np.array([purchase.count for purchase in purchased.values()], np.int64)
@@ -173,9 +174,20 @@ def buy_again(asking: Asking, limit: int) -> Offer:
     scores = counts * np.exp2(-ages_ms / buy_again_half_life_ms)
     bought = list(purchased)
     order = sorted(range(len(bought)), key=lambda row: (-scores[row], bought[row]))
-    rows = [row for row in order if shelf.find(bought[row]) is not None][:limit]
-    products = found((bought[row] for row in rows), shelf)
-    return _of_profile("buy_again", products, scores[rows].tolist(), counts[rows].tolist())
+    rows = {index: row for row in order if (index := shelf.find(bought[row])) is not None}
+    due = [product for product in _due(asking) if product in rows]
+    products = list(dict.fromkeys((*due, *rows)))[:limit]
+    kept = [rows[product] for product in products]
+    values = [1.0 / rank for rank in range(1, len(products) + 1)] if due else scores[kept].tolist()
+    return _of_profile("buy_again", products, values, counts[kept].tolist())
+
+
+def _due(asking: Asking) -> list[int]:
+    """What the next order is likely to hold, likeliest first; nothing where that could not be learned."""
+    if not asking.profile.purchased:
+        return []
+    due = asking.models.ranked("next_basket", orders_of(asking.profile, asking.shelf.find), due_max, NOTHING)
+    return due.products.tolist() if due.kind == "buy_again" else []
 
 
 BY_NAME: Mapping[str, Strategy] = MappingProxyType(
