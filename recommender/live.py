@@ -217,9 +217,10 @@ class LiveModels:
 
     def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
         """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
-        missing, taken = limit - len(found.products), np.concatenate((excluded, found.products))
+        missing = limit - len(found.products)
         if missing <= 0:
             return found
+        taken = np.concatenate((excluded, found.products))
         popular = self.popular(None, limit + len(excluded)).products
         more = popular[~np.isin(popular, taken)][:missing]
         size = len(more)
@@ -347,6 +348,8 @@ class _HeldWork:
 
 def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
     """The first `limit` candidates that are not excluded."""
+    if not len(excluded):
+        return found if len(found.products) <= limit else Candidates(found.kind, *(part[:limit] for part in found[1:]))
     kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
     columns: list[Array] = [column[kept] for column in found[1:]]
     return Candidates(found.kind, *columns)

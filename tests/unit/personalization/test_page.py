@@ -15,6 +15,7 @@ from personalization.page.filters import allowed, refusals
 from personalization.page.placements import DEFAULT_PLACEMENTS, Pin, Placement
 from personalization.page.request import Filter, PriceRange, RowRequest
 from personalization.page.strategies import Asking
+from personalization.page.visitor import Visitor
 from tests.support.history import fact, known, line, order
 from tests.support.shop import PlainModels, PlainShelf, product
 
@@ -331,7 +332,7 @@ HISTORY = known(
 
 
 def seeds(placement: Placement, profile: Profile | None, **asked: Any) -> list[tuple[str, float]]:
-    found = Asking(RowRequest(**asked), placement, profile, SHELF, PlainModels(SHELF)).seeds
+    found = Asking(Visitor(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
     names = [SHELF.product_id(row) for row in found.products.tolist()]
     return [(name, round(weight, 6)) for name, weight in zip(names, found.weights.tolist(), strict=True)]
 
