@@ -206,8 +206,50 @@ class ConsentChanged(CustomerEvent, frozen=True, kw_only=True):
     purposes: dict[str, bool]
 
 
+class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How it is counted what a decision earns, as a fact says it of itself, so that counting needs no configuration.
+
+    Attributes:
+        window_s: what happens so long after the decision counts.
+        period_s: decisions are told apart by periods of this length.
+        value_e4_max: the value of orders counts up to this.
+    """
+
+    window_s: int = 604_800
+    period_s: int = 21_600
+    value_e4_max: int = 5_000_000
+
+
+class Chosen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was chosen of several arms, how, and with which probability.
+
+    Attributes:
+        arm: the name of what was shown.
+        policy: what chose it: `rule`, `bandit` or `experiment`.
+        learner, terms: the name under which a bandit learns from it, and how it is counted; None where nothing is.
+        eligible: every arm there was to choose from, with its probability; they sum to 1.
+        propensity: the probability of the arm, as drawn.
+        held_out: the person always gets what is configured, to compare with.
+        features: the situation as numbers, as a contextual bandit saw it.
+    """
+
+    arm: str
+    policy: str = "rule"
+    learner: str | None = None
+    terms: Terms | None = None
+    eligible: dict[str, float] = {}
+    propensity: float = 1.0
+    held_out: bool = False
+    experiment: str | None = None
+    features: tuple[float, ...] = ()
+
+
 class RankingShown(CustomerEvent, frozen=True, kw_only=True):
-    """A list was answered: what went in, what came out, and with which probability it was chosen."""
+    """A list was answered: what went in, what came out, and with which probability it was chosen.
+
+    Attributes:
+        choice: which way of ranking it was, where the placement has several.
+    """
 
     request_id: RequestId
     placement: str
@@ -221,6 +263,7 @@ class RankingShown(CustomerEvent, frozen=True, kw_only=True):
     catalogue_version: int | None = None
     propensity: float = 1.0
     degraded: tuple[str, ...] = ()
+    choice: Chosen | None = None
 
 
 class HomepageShown(CustomerEvent, frozen=True, kw_only=True):
@@ -233,10 +276,12 @@ class HomepageShown(CustomerEvent, frozen=True, kw_only=True):
         learner: the name under which a bandit learns from this decision; None where nothing is to be learned.
         eligible: every variant there was to choose from, with its probability; they sum to 1.
         propensity: the probability of the variant that was shown, as drawn.
+        terms: on which it is learned; None is how every decision was counted before there was a choice.
         held_out: the person always gets what the rules say, to compare with.
         features: the situation as numbers, as a contextual bandit saw it.
         facts: what is known of the situation, by the fields of conditions; no place finer than a city.
         rows: the request ids of the rows of the page.
+        order: which order the variant's rows were in, where it has several.
     """
 
     request_id: RequestId
@@ -244,6 +289,7 @@ class HomepageShown(CustomerEvent, frozen=True, kw_only=True):
     policy: str = "rule"
     rule: str = ""
     learner: str | None = None
+    terms: Terms | None = None
     eligible: dict[str, float] = {}
     propensity: float = 1.0
     held_out: bool = False
@@ -254,6 +300,7 @@ class HomepageShown(CustomerEvent, frozen=True, kw_only=True):
     rows: tuple[RequestId, ...] = ()
     configuration: str | None = None
     degraded: tuple[str, ...] = ()
+    order: Chosen | None = None
 
 
 Shown = RankingShown | HomepageShown  # what Dangol itself did: nobody sends it, and it says nothing about a person
@@ -299,6 +346,13 @@ class ProfileMerged(CustomerEvent, frozen=True, kw_only=True):
 
     absorbed: Subject
     profile: bytes
+
+
+class DecisionsMerged(CustomerEvent, frozen=True, kw_only=True):
+    """What `absorbed` was shown and may still earn something moved here (the encoded bytes of it)."""
+
+    absorbed: Subject
+    decisions: bytes
 
 
 class CustomerErased(CustomerEvent, frozen=True, kw_only=True):
@@ -393,6 +447,7 @@ AnyEvent = (
     | EmailClicked
     | Custom
     | ProfileMerged
+    | DecisionsMerged
     | CustomerErased
     | VisitorExpired
     | ProductUpserted
