@@ -42,6 +42,7 @@ from serving.folder import server_lock, training_lock
 from serving.idle_visitors import expire_idle_visitors
 from serving.metrics import Metrics
 from serving.people import People
+from serving.what_is_over import drop_what_is_over, is_kept
 
 if TYPE_CHECKING:
     from ingest.archive.archivist import Archivist
@@ -286,8 +287,10 @@ class Engine:
         self.store.drop(TailProjection.name, keys)
 
     def is_needed(self, projection: str, key: str) -> bool:
-        """Whether a state must still be there: the tail's are dropped once every kept snapshot contains them."""
-        return projection != TailProjection.name or not is_within(key, self._oldest_cut())
+        """Whether a state must still be there: some are dropped once nothing reads or changes them any more."""
+        if projection == TailProjection.name:
+            return not is_within(key, self._oldest_cut())
+        return is_kept(projection, key, self.clock.now())
 
     def _oldest_cut(self) -> tuple[int, ...]:
         cuts = [publication.cut for publication in self.snapshots.kept()]
@@ -323,6 +326,7 @@ class Engine:
         if self._backend.archivist is not None:
             self._backend.archivist.catch_up()
             self._backend.archivist.compact()
+        drop_what_is_over(self.store, self.clock.now())
         idle_days = self.configuration.privacy.idle_visitor_days
         if idle_days:
             now, is_customer = self.clock.now(), self.keyring.is_customer
