@@ -217,9 +217,10 @@ class LiveModels:
 
     def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
         """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
-        missing, taken = limit - len(found.products), np.concatenate((excluded, found.products))
+        missing = limit - len(found.products)
         if missing <= 0:
             return found
+        taken = np.concatenate((excluded, found.products))
         popular = self.popular(None, limit + len(excluded)).products
         more = popular[~np.isin(popular, taken)][:missing]
         size = len(more)
@@ -347,7 +348,9 @@ class _HeldWork:
 
 def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
     """The first `limit` candidates that are not excluded."""
-    kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
+    if not len(excluded) and len(found.products) <= limit:
+        return found
+    kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit] if len(excluded) else slice(limit)
     columns: list[Array] = [column[kept] for column in found[1:]]
     return Candidates(found.kind, *columns)
 
