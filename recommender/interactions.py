@@ -198,8 +198,14 @@ def _assemble(columns: Arrays, deeds: _Deeds, orders: StandingOrders, stated: _S
         deeds.time_s, deeds.event, deeds.product, orders.time_s[of_line], orders.event[of_line], orders.product[lines]
     )
 
+    is_line = in_time >= len(deeds.time_s)
+
     def merged(deed: NDArray[Any], line: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate((deed, line.astype(deed.dtype)))[in_time]
+        if not len(line):
+            return deed
+        both = np.empty(len(is_line), deed.dtype)
+        both[is_line], both[~is_line] = line, deed
+        return both
 
     seen, time_s = merged(deeds.subject, orders.subject[of_line]), merged(deeds.time_s, orders.time_s[of_line])
     product = merged(deeds.product, orders.product[lines])
@@ -207,19 +213,20 @@ def _assemble(columns: Arrays, deeds: _Deeds, orders: StandingOrders, stated: _S
     subject, subjects = numbered_by_appearance(seen, len(columns["subject.hash"]))
     heads = heads_of(columns["links.subject"], columns["links.known"], len(subject))
     person = people_of(heads, subject, subjects)
+    by_subject = subject.astype(np.int32)[seen]
     sightings = Sightings(
         columns["sightings.subject"], columns["sightings.time_s"], columns["sightings.situation"], _situations(columns)
     )
-    situations, situation = situations_at(sightings, heads[seen], time_s, heads)
+    situations, situation = situations_at(sightings, seen, time_s, heads)
     words = Words(*(columns[f"words.{name}"] for name in Words._fields))
-    is_inhuman = np.isin(person, inhuman(person[subject[seen]], product, kind, time_s))
+    is_inhuman = np.isin(person, inhuman(person[by_subject], product, kind, time_s))
     return Interactions(
         products=stated.products,
         catalogue=stated.catalogue,
         kind=kind,
         product=product,
         time_s=time_s,
-        subject=subject[seen].astype(np.int32),
+        subject=by_subject,
         quantity=merged(deeds.quantity, orders.quantity[lines]),
         order=merged(np.full(len(deeds.kind), -1, np.int32), of_line),
         orders=Orders(
