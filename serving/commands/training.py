@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def add_commands(main: click.Group) -> None:
     """Add what is about models and answers."""
+    _add_train(main)
+    _add_recommend(main)
 
+
+def _add_train(main: click.Group) -> None:
     @command(main, "train")
     @click.option("--until", type=TIME, help="Only what was known then; the snapshot is kept, not published.")
     @click.option("--every", type=click.IntRange(1), help="Stay, and do so every so many minutes; keep house as well.")
@@ -64,6 +68,8 @@ def add_commands(main: click.Group) -> None:
             )
         options.show(trained, "\n".join(_told(trained)))
 
+
+def _add_recommend(main: click.Group) -> None:
     @command(main, "recommend")
     @click.argument("placement")
     @click.option("--customer", help="The customer it is for.")
