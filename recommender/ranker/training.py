@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from recommender.candidates.plan import COMPONENT_NAMES, LEARNED, Plan
 from recommender.candidates.search import Search, Trial
 from recommender.candidates.slices import Slice, cut
 from recommender.candidates.stores import shared_arrays
+from recommender.checkpoints import NOTHING_FINISHED, Finished
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions
 from recommender.models.factors import Factors, fit_factors
@@ -25,6 +27,7 @@ from recommender.ranker.compare import Comparison
 from recommender.ranker.fitting import Learned, learn, learn_again
 from recommender.ranker.keeping import Kept, Origin, is_as_good
 from recommender.ranker.rankers import arrays_of
+from recommender.ranker.remembering import learned_bytes, learned_of
 from recommender.validation import Validation
 
 QUESTIONS_MIN = 20  # fewer say nothing: the defaults rank
@@ -59,6 +62,7 @@ def fit_rankers(
     validation: Validation | None = None,
     progress: Progress = lambda step, share: None,
     kept: Kept | None = None,
+    finished: Finished = NOTHING_FINISHED,
 ) -> Arrays:
     """The arrays of `Rankers`, and the model card.
 
@@ -67,6 +71,7 @@ def fit_rankers(
         validation: questions that come with the data. Then nothing is held back, and nothing but their purpose learned.
         progress: told the step that begins and the share that is done, in [0, 1].
         kept: what not to search for, unless it does worse than it did.
+        finished: what a training of the same came to before it was killed.
 
     Guarantees: the same arrays for any number of threads.
     Cost: some 150 trials of 400 questions, and the candidates twice.
@@ -75,8 +80,8 @@ def fit_rankers(
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
     questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
     is_whole = held.rest is interactions
-    goes_on = None if kept is None else _going_on(held, similar_of, kept, configuration, progress)
-    shared, found = goes_on or _found(held, similar_of, configuration, progress)
+    goes_on = None if kept is None else _going_on(held, similar_of, kept, configuration, progress, finished)
+    shared, found = goes_on or _found(held, similar_of, configuration, progress, finished)
     progress("counting", 0.7)
     if not is_whole:
         del held, shared  # what is counted anew needs the room
@@ -106,6 +111,7 @@ def _found(
     similar_of: Callable[[Interactions], Neighbours],
     configuration: TrainingConfiguration,
     progress: Progress,
+    finished: Finished,
 ) -> tuple[Arrays, _Found]:
     """The candidates without what is held back, and what was learned with them."""
     plan, threads = Plan(), configuration.threads
@@ -114,7 +120,8 @@ def _found(
     material = material_of(held.rest, plan.visit_gap_s)
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     latent, searched = latent_lists(factors, plan, threads), material.newest(SEARCHED_MAX)
-    search = Search(searched, latent, asked, plan, threads, lambda share: progress("searching", 0.1 + 0.3 * share))
+    told = partial(_told_within, progress, "searching", 0.1, 0.4)
+    search = Search(searched, latent, asked, plan, threads, told, finished)
     plan, trials = search.run(), tuple(search.trials)
     known = search.whole_lists() if searched is material else {"latent": latent}
     del search, searched  # their lists are large
@@ -122,7 +129,7 @@ def _found(
     shared = _shared(material, plan, similar_of(held.rest), factors, threads, known)
     del material, known
     progress("learning", 0.55)
-    learned = _learned(shared, plan, asked, configuration)
+    learned = _learned(shared, plan, asked, configuration, finished)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
     return shared, _Found(plan, trials, learned)
@@ -134,6 +141,7 @@ def _going_on(
     kept: Kept,
     configuration: TrainingConfiguration,
     progress: Progress,
+    finished: Finished,
 ) -> tuple[Arrays, _Found] | None:
     """The same with what was kept; None where that is not as good as it was, or not for what is asked now."""
     plan, threads = kept.plan, configuration.threads
@@ -145,7 +153,7 @@ def _going_on(
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     shared = _shared(material, plan, similar_of(held.rest), factors, threads)
     progress("learning", 0.4)
-    learned = _learned(shared, plan, asked, configuration, kept.rivals)
+    learned = _learned(shared, plan, asked, configuration, finished, kept.rivals)
     return (shared, _Found(plan, (), learned)) if is_as_good(kept, learned) else None
 
 
@@ -154,6 +162,7 @@ def _learned(
     plan: Plan,
     asked: dict[Purpose, Questions],
     configuration: TrainingConfiguration,
+    finished: Finished,
     rivals: Mapping[Purpose, str] | None = None,
 ) -> dict[Purpose, Learned]:
     """A ranker for each purpose, as many at once as there are threads; of the kind that is known, if it is."""
@@ -162,12 +171,24 @@ def _learned(
     if model in COMPONENT_NAMES:
         rivals = None  # it ranks alone: nothing is fitted
     fit, kind = (learn, dict.fromkeys(asked, model)) if rivals is None else (learn_again, rivals)
+    step = "learned" if rivals is None else "learned-again"
+
+    def learned(purpose: Purpose) -> Learned:
+        stored = finished.recall(f"{step}-{purpose}")
+        if stored is not None:
+            return learned_of(stored)
+        ranker = fit(shared, plan, purpose, asked[purpose], inner, kind[purpose])
+        finished.keep(f"{step}-{purpose}", learned_bytes(ranker))
+        return ranker
+
     with ThreadPoolExecutor(threads) as pool:
-        fits = {
-            purpose: pool.submit(fit, shared, plan, purpose, questions, inner, kind[purpose])
-            for purpose, questions in asked.items()
-        }
+        fits = {purpose: pool.submit(learned, purpose) for purpose in asked}
         return {purpose: fit.result() for purpose, fit in fits.items()}
+
+
+def _told_within(progress: Progress, step: str, begin: float, end: float, share: float) -> None:
+    """Tell the share of a step as one of the whole."""
+    progress(step, begin + (end - begin) * share)
 
 
 def _shared(
