@@ -121,7 +121,8 @@ class Worker:
             arguments, environment: those of the command that trains.
         """
         self._engine = engine
-        self._training = TrainingProcess(arguments, environment, engine.metrics.training_failures.inc)
+        how = ["--from-last"] if engine.configuration.training.from_last else []
+        self._training = TrainingProcess([*how, *arguments], environment, engine.metrics.training_failures.inc)
         self._loops: list[Loop] = []
         if role != "collect":
             self._answer(engine)

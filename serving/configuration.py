@@ -41,11 +41,16 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[training]`: a new snapshot so often, if anything was learnt since the last; 0 is never.
 
     One that lost more than these shares of the last one's size or figures is not published; 1 lets everything through.
+    With `from_last` it goes on from the last one: what that searched for is kept for fewer than so many days of the
+    shop's history, and while no more than such a share of the interactions came or went.
     """
 
     every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
     smaller_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
     worse_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
+    from_last: bool = False
+    search_every_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    search_after_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
 
 
 class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ingest.states.redis import RedisStateStore
     from ingest.states.sqlite import SqliteStateStore
     from recommender.interactions import Interactions
-    from recommender.training import Trained
+    from recommender.training import GoingOn, Trained
     from serving.answers import Answers
     from serving.home.homepages import Homepages
     from serving.recommendations import Recommendations
@@ -183,12 +183,20 @@ class Engine:
         until: datetime | None = None,
         progress: Callable[[str, float], None] = lambda _, __: None,
         force: bool = False,
+        from_last: bool = False,
     ) -> Trained:
         """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use.
+
+        Args:
+            until: only what was known then.
+            progress: told the step that begins and the share that is done.
+            force: publish it whatever the guard says.
+            from_last: keep what the last full search chose, while the shop has changed little.
 
         Raises:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
+        from recommender.checkpoints import Checkpoints
         from recommender.interactions import assembled
         from recommender.training import train
 
@@ -201,15 +209,33 @@ class Engine:
                 self.columns.extend(cut)
                 return assembled(self.columns.read(cut), until)
 
-            trained = train(history, self.configuration.models, self.snapshots, progress, check)
+            going_on = self._last() if from_last else None
+            finished = Checkpoints(self.folder / "training")
+            models = self.configuration.models
+            trained = train(history, models, self.snapshots, progress, check, going_on, finished)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()
             else:
                 self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+            finished.clear()
         finally:
             lock.release()
         return trained
+
+    def _last(self) -> GoingOn | None:
+        """The snapshot in use, to go on from; None where there is none, or its bytes are not those of its name."""
+        from recommender.ranker.keeping import SearchBounds
+        from recommender.training import GoingOn
+
+        schedule = self.configuration.training
+        with contextlib.suppress(Corrupt, NotFound):
+            publication = self.snapshots.current()
+            if publication is not None:
+                self.snapshots.verify(publication.snapshot_id)
+                bounds = SearchBounds(schedule.search_every_days, schedule.search_after_share)
+                return GoingOn(self.snapshots.open(publication.snapshot_id), bounds)
+        return None
 
     def _guard(self, arrays: Mapping[str, Any]) -> None:
         """Compare a new snapshot with the one in use, as far as that can be read."""
