@@ -35,6 +35,7 @@ from ingest.vocabulary.events import (
     ProductUpserted,
     ProductViewed,
     RankingClicked,
+    RankingShown,
     StockChanged,
     WishlistAdded,
 )
@@ -47,6 +48,7 @@ from ingest.vocabulary.ranking import VIEW as VIEW
 from ingest.vocabulary.ranking import WISHLIST as WISHLIST
 from ingest.vocabulary.situations import Parts
 from recommender.people import Word, heads_of, inhuman, people_of, refusing
+from recommender.shown import Known, Showings, ShownLists, lists_of
 from recommender.sightings import Sightings, situation_of
 
 UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
@@ -90,6 +92,7 @@ class Interactions:
         left_out: subjects from whose histories nothing may be learned, ascending; see `people.py`.
         situation: (m,) row of `situations`, what the person's visit last said of theirs; -1 for nothing; empty where no
             situations are known.
+        shown: the lists that count, with what was clicked of them; None where none was clicked.
     """
 
     products: tuple[ProductId, ...]
@@ -106,6 +109,7 @@ class Interactions:
     left_out: IntVector = field(default_factory=lambda: NOTHING)
     situations: tuple[Parts, ...] = ()
     situation: IntVector = field(default_factory=lambda: NOTHING)
+    shown: ShownLists | None = None
 
     @property
     def reference_day(self) -> int:
@@ -147,7 +151,7 @@ class _Gathering:
         self.returns: set[tuple[bytes, int, tuple[tuple[ProductId, int], ...]]] = set()
         self.erased: set[int] = set()
         self.words: list[Word] = []
-        self.sightings = Sightings()
+        self.sightings, self.showings = Sightings(), Showings()
         self.links: list[tuple[int, int]] = []
         self.catalogue: dict[ProductId, list[CatalogueEvent]] = {}
         self.reference_s = 0
@@ -166,6 +170,10 @@ class _Gathering:
                 self._click(event, VIEW, product, 1)
             case RankingClicked(product_id=product):
                 self._click(event, _CLICK, product, 1)
+                self.showings.clicked(occurred_s(event), self._subject(event.subject), event)
+            case RankingShown():
+                self.showings.shown(occurred_s(event), self._subject(event.subject), event)
+                return
             case ProductAdded(product_id=product, quantity=quantity):
                 self._click(event, CART, product, quantity)
             case WishlistAdded(product_id=product):
@@ -357,6 +365,8 @@ def _assemble(
     product, time_s = product[in_time].astype(np.int32), times[in_time]
     situations, situation = gathered.sightings.at(heads[seen], time_s, heads)
     is_inhuman = np.isin(person, inhuman(person[subject[seen]], product, kind, time_s))
+    left_out = np.union1d(refusing(gathered.words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32)
+    known = Known(heads, subject, person, left_out, np.array(sorted(gathered.erased), np.int64))
     return Interactions(
         products=tuple(products),
         catalogue=tuple(catalogue.get(product_id) for product_id in products),
@@ -375,9 +385,10 @@ def _assemble(
         ),
         person=person,
         reference_s=gathered.reference_s,
-        left_out=np.union1d(refusing(gathered.words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32),
+        left_out=left_out,
         situations=situations,
         situation=situation,
+        shown=lists_of(gathered.showings, gathered.sightings, known, rows),
     )
 
 

@@ -19,13 +19,14 @@ from ingest.vocabulary.ids import (
     AnonymousId,
     CustomerId,
     EventId,
+    ProductId,
     RequestId,
     SnapshotId,
     Subject,
     new_request_id,
     new_subject,
 )
-from ingest.vocabulary.ranking import Answer, Degradation
+from ingest.vocabulary.ranking import Answer, Degradation, Item, ReasonKind
 from personalization.customer.profile import Profile
 from personalization.page.feed import Ranking, rank, rank_page
 from personalization.page.placements import Placement
@@ -37,6 +38,8 @@ from serving.ask import Ask
 SHOWN_PRODUCTS_MAX = 30  # a record of a shown list stays below a kilobyte; nobody looks further down
 SHOWN_SEEDS_MAX = 5
 SOURCE = "dangol"
+FOR_ALL: frozenset[ReasonKind] = frozenset({"popular", "trending", "new", "pinned", "fallback_popular"})
+FROM_SEEDS: frozenset[ReasonKind] = frozenset({"bought_together", "similar", "other_style"})
 
 _log = structlog.get_logger(__name__)
 
@@ -209,6 +212,7 @@ class Recommendations:
                     seed=seed_of(request_id),
                     catalogue_version=self._catalogue_version(),
                     degraded=answer.degraded,
+                    impersonal=is_impersonal(row, ask.product_ids),
                 )
             )
         return answer
@@ -224,6 +228,18 @@ def row_request(ask: Ask) -> RowRequest:
         filter=ask.filter,
         context=ask.context,
         explain=ask.explain,
+    )
+
+
+def is_impersonal(row: Sequence[Item], asked: Sequence[ProductId]) -> bool:
+    """Whether anybody who asked the same would be answered in this order: every reason rests on what was asked.
+
+    What somebody has in the cart or bought may still be missing from it, which moves what is behind.
+    """
+    return len(asked) <= SHOWN_SEEDS_MAX and all(
+        item.reason.kind in FOR_ALL
+        or (item.reason.kind in FROM_SEEDS and asked and set(item.reason.because) <= {*asked})
+        for item in row
     )
 
 

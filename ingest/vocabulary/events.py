@@ -207,7 +207,12 @@ class ConsentChanged(CustomerEvent, frozen=True, kw_only=True):
 
 
 class RankingShown(CustomerEvent, frozen=True, kw_only=True):
-    """A list was answered: what went in, what came out, and with which probability it was chosen."""
+    """A list was answered: what went in, what came out, and with which probability it was chosen.
+
+    Attributes:
+        product_ids: in the order shown, which is their position.
+        impersonal: whoever had asked the same would have been answered so; positions of such lists can be compared.
+    """
 
     request_id: RequestId
     placement: str
@@ -221,6 +226,7 @@ class RankingShown(CustomerEvent, frozen=True, kw_only=True):
     catalogue_version: int | None = None
     propensity: float = 1.0
     degraded: tuple[str, ...] = ()
+    impersonal: bool = False
 
 
 class HomepageShown(CustomerEvent, frozen=True, kw_only=True):

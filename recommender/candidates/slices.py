@@ -12,6 +12,7 @@ from ingest.vocabulary.ranking import CountVector, Purpose
 from recommender.histories import HISTORY_MAX, begins_of, grouped, since_first
 from recommender.interactions import ORDER, Interactions, Orders
 from recommender.questions import Asking, Questions
+from recommender.shown import ShownLists
 
 QUESTIONS_MAX = 8_000  # of a purpose; more changes the weights by less than their error
 SHARE = 0.1  # of visits and orders, the newest
@@ -45,8 +46,22 @@ def cut(interactions: Interactions, gap_s: int) -> Slice:
         "basket": baskets,
         "next_basket": _next_baskets(entries, interactions, gone_orders),
     }
-    rest = without(interactions, gone_visits | gone_people | gone_orders)
+    gone = gone_visits | gone_people | gone_orders
+    rest = without(interactions, gone)
+    if interactions.shown is not None:
+        rest = replace(rest, shown=shown_before(interactions, interactions.shown, gone, gap_s))
     return Slice(rest, {purpose: questions for purpose, questions in found.items() if len(questions)})
+
+
+def shown_before(interactions: Interactions, shown: ShownLists, gone: NDArray[np.bool_], gap_s: int) -> ShownLists:
+    """Of each person the lists from before the visit in which anything that is held back was done.
+
+    All that came later is left out whether it was clicked or not: what is known of a product must not depend on whether
+    it was the answer.
+    """
+    first = np.full(len(interactions.person), np.iinfo(np.int64).max)
+    np.minimum.at(first, interactions.person[interactions.subject[gone]], interactions.time_s[gone])
+    return shown.take(shown.time_s + gap_s < first[shown.person])
 
 
 class _Entries:
@@ -94,9 +109,10 @@ def _next_items(entries: _Entries) -> tuple[Questions, NDArray[np.bool_]]:
     for visit in newest.tolist():
         begin, end = int(first[visit]), int(ends[visit])
         held.append(np.arange(begin, end))
-        rows = entries.rows(max(begin, end - 50), end)
+        first_row = max(begin, end - 50)
+        rows, places = entries.rows(first_row, end), entries.at[first_row:end].tolist()
         for at in range(1, len(rows)):
-            asking.add(rows[:at], [rows[at][0]])
+            asking.add(rows[:at], [rows[at][0]], place=places[at])
     return asking.questions(), entries.gone(np.concatenate([np.zeros(0, np.int64), *held]))
 
 
@@ -119,14 +135,15 @@ def _last_products(entries: _Entries, gone: NDArray[np.bool_]) -> tuple[Question
             continue
         times = entries.time_s[wanted]
         latest = wanted[times == times[-1]]
-        target = int(entries.product[latest[int(np.argmin(chance(latest)))]])
+        last = latest[int(np.argmin(chance(latest)))]
+        target = int(entries.product[last])
         about = entries.product[own] == target
         before = own[~about & (entries.time_s[own] <= times[-1])]
         if not len(before) or (buys and (entries.kind[own[about]] == ORDER).sum() > 1):
             continue
         columns = (entries.product[before].tolist(), entries.time_s[before].tolist(), entries.kind[before].tolist())
         excluded = entries.product[before[entries.kind[before] == ORDER]] if buys else entries.product[before]
-        asking.add(zip(*columns, strict=True), [target], excluded.tolist())
+        asking.add(zip(*columns, strict=True), [target], excluded.tolist(), int(entries.at[last]))
         held.append(own[about])
     return asking.questions(), entries.gone(np.concatenate([np.zeros(0, np.int64), *held]))
 
@@ -228,4 +245,5 @@ def without(interactions: Interactions, gone: NDArray[np.bool_]) -> Interactions
         ),
         person=interactions.person,
         reference_s=interactions.reference_s,
+        shown=interactions.shown,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,8 @@ from recommender.questions import Questions
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
+from recommender.ranker.lessons import NO_LESSON, Lesson, Teaching, learn_lesson
+from recommender.ranker.lessons import QUESTIONS_MIN as LESSON_QUESTIONS_MIN
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
@@ -60,12 +63,14 @@ class Learned(NamedTuple):
         rival: what orders the candidates.
         comparison: the figures of all on questions none was fitted on; None where there were none.
         adds: by component, what the logit's figure on those questions loses without its features.
+        lesson: what it took from shown lists.
     """
 
     blend: tuple[float, ...]
     rival: Rival
     comparison: Comparison | None
     adds: dict[str, float]
+    lesson: Lesson = NO_LESSON
 
 
 def prior() -> FloatVector:
@@ -75,11 +80,20 @@ def prior() -> FloatVector:
     return weights
 
 
-def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, model: str) -> Learned:
+def learn(
+    shared: Shared,
+    plan: Plan,
+    purpose: Purpose,
+    questions: Questions,
+    threads: int,
+    model: str,
+    teaching: Teaching | None = None,
+) -> Learned:
     """Fit on questions that are in order of time.
 
     Args:
         model: `logit`, `trees`, or `auto` for the better of them; the name of a component ranks by it alone.
+        teaching: what is known from shown lists; None for nothing.
 
     Cost: dominated by the gathering of candidates, and the trees: half a minute for 8,000 questions.
     """
@@ -88,23 +102,59 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
     some = questions.sampled(QUESTIONS_MAX, 0)
-    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
-    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
-    parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
-    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
+    gathered = gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads)
+    choices = choices_of(gathered, some)
+    parts = _parts(choices)
+    rivals = {"logit": _fitted("logit", parts[0], parts[1], threads)}
     if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
         rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
     adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
     chosen = _chosen(model, comparison)
-    if chosen == "logit":
-        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-    else:
-        most = _part(choices, 0, stop)
-        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
-        rival = _grown(chosen, most, parts[2], logit)
-    return Learned(blend, rival, comparison, adds)
+    lesson = NO_LESSON
+    if teaching is not None and choices.queries >= LESSON_QUESTIONS_MIN:
+        weighted = _weighted(choices, some, teaching)
+        lesson = _taught(chosen, rivals[chosen], weighted, teaching.appeal[gathered.row[_held(gathered)]], threads)
+        choices = weighted if lesson.is_weighted else choices
+    most = choices if chosen == "logit" else _part(choices, 0, int(choices.queries * _STOP))
+    rival = _fitted(chosen, most, _parts(choices)[2], threads)
+    return Learned(blend, rival, comparison, adds, lesson)
+
+
+def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
+    """To fit on, to end the growing of trees by, to compare with."""
+    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
+    return _part(choices, 0, fit), _part(choices, fit, stop), _part(choices, stop, choices.queries)
+
+
+def _fitted(name: str, choices: Choices, until: Choices, threads: int) -> Rival:
+    """The logit, or trees with one."""
+    logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+    return logit if name == "logit" else _grown(name, choices, until, logit)
+
+
+def _weighted(choices: Choices, questions: Questions, teaching: Teaching) -> Choices:
+    """The same, where targets that were clicked in a shown list count by how little their position is looked at."""
+    weight = np.ones(len(questions), np.float32)
+    if questions.place is not None:
+        told = questions.place >= 0
+        weight[told] = teaching.weight[questions.place[told]]
+    return choices._replace(weight=weight)
+
+
+def _taught(name: str, rival: Rival, weighted: Choices, appeal: FloatVector, threads: int) -> Lesson:
+    """What the chosen ranker takes from shown lists."""
+    parts = _parts(weighted)
+    ends = np.cumsum([len(part.label) for part in parts])[:-1]
+    of_part = np.split(appeal, ends)
+
+    def refitted() -> Callable[[Choices], FloatVector]:
+        other = _fitted(name, parts[0], parts[1], threads)
+        return lambda choices: other.scores(choices.features)
+
+    appeals = (of_part[0], of_part[1], of_part[2])
+    return learn_lesson(lambda choices: rival.scores(choices.features), refitted, parts, appeals, JUDGING)
 
 
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
@@ -133,10 +183,16 @@ def _alone(component: int) -> Learned:
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     """The candidates as choices. Cost: a copy of the features."""
-    held = np.arange(gathered.row.shape[1]) < gathered.found[:, None]
+    held = _held(gathered)
     start = np.concatenate(([0], np.cumsum(gathered.found))).astype(np.int64)
     labels = labels_of(gathered, questions.targets)[held].astype(np.uint8)
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
+
+
+def _held(gathered: Gathered) -> NDArray[np.bool_]:
+    """Where there are candidates."""
+    held: NDArray[np.bool_] = np.arange(gathered.row.shape[1]) < gathered.found[:, None]
+    return held
 
 
 def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> tuple[float, ...]:
@@ -163,7 +219,8 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
 def _part(choices: Choices, begin: int, end: int) -> Choices:
     rows = slice(int(choices.start[begin]), int(choices.start[end]))
     start = choices.start[begin : end + 1] - choices.start[begin]
-    return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows])
+    weight = None if choices.weight is None else choices.weight[begin:end]
+    return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows], weight)
 
 
 def what_components_add(choices: Choices, weights: FloatVector) -> dict[str, float]:

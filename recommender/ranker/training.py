@@ -23,6 +23,7 @@ from recommender.models.neighbours import Neighbours
 from recommender.questions import Questions, questions_of
 from recommender.ranker.compare import Comparison
 from recommender.ranker.fitting import Learned, learn
+from recommender.ranker.lessons import Lesson, ShownCard, Teaching, shown_card, teaching_of
 from recommender.ranker.rankers import arrays_of
 from recommender.validation import Validation
 
@@ -33,13 +34,14 @@ Arrays = dict[str, NDArray[Any]]
 Progress = Callable[[str, float], None]
 
 
-class ModelCard(msgspec.Struct, frozen=True):
+class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was tried and found, for people; it is part of the snapshot.
 
     Attributes:
         questions: held back, by purpose; trials: the search, in its order; plan: what it chose.
         comparisons: by purpose, the rankers on questions that none of them was fitted on.
         adds: by purpose and component, what the logit's figure on these loses without the component's features.
+        shown: what shown lists taught; None where too little of them was clicked.
     """
 
     questions: dict[str, int]
@@ -47,6 +49,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     plan: Plan
     comparisons: dict[str, Comparison]
     adds: dict[str, dict[str, float]]
+    shown: ShownCard | None = None
 
 
 def fit_rankers(
@@ -70,7 +73,8 @@ def fit_rankers(
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
     questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
     is_whole = held.rest is interactions
-    shared, found = _found(held, similar_of, configuration, progress)
+    teaching = None if validation is not None else teaching_of(interactions, held.rest.shown)
+    shared, found = _found(held, similar_of, configuration, progress, teaching)
     progress("counting", 0.7)
     if not is_whole:
         del held, shared  # what is counted anew needs the room
@@ -81,9 +85,16 @@ def fit_rankers(
         name: ranker.comparison for name, ranker in found.learned.items() if ranker.comparison is not None
     }
     adds: dict[str, dict[str, float]] = {name: ranker.adds for name, ranker in found.learned.items() if ranker.adds}
-    card = ModelCard(questions=questions, trials=found.trials, plan=found.plan, comparisons=compared, adds=adds)
-    arrays = arrays_of(shared, found.plan, found.learned)
+    appeal, told = (None, None) if teaching is None else shown_card(interactions, _lessons(found.learned))
+    card = ModelCard(
+        questions=questions, trials=found.trials, plan=found.plan, comparisons=compared, adds=adds, shown=told
+    )
+    arrays = arrays_of(shared, found.plan, found.learned, appeal)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+def _lessons(learned: dict[Purpose, Learned]) -> dict[str, Lesson]:
+    return {purpose: ranker.lesson for purpose, ranker in learned.items()}
 
 
 class _Found(NamedTuple):
@@ -99,6 +110,7 @@ def _found(
     similar_of: Callable[[Interactions], Neighbours],
     configuration: TrainingConfiguration,
     progress: Progress,
+    teaching: Teaching | None,
 ) -> tuple[Arrays, _Found]:
     """The candidates without what is held back, and what was learned with them."""
     plan, threads = Plan(), configuration.threads
@@ -115,21 +127,25 @@ def _found(
     shared = _shared(material, plan, similar_of(held.rest), factors, threads, known)
     del material, known
     progress("learning", 0.55)
-    learned = _learned(shared, plan, asked, configuration)
+    learned = _learned(shared, plan, asked, configuration, teaching)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
     return shared, _Found(plan, trials, learned)
 
 
 def _learned(
-    shared: Arrays, plan: Plan, asked: dict[Purpose, Questions], configuration: TrainingConfiguration
+    shared: Arrays,
+    plan: Plan,
+    asked: dict[Purpose, Questions],
+    configuration: TrainingConfiguration,
+    teaching: Teaching | None,
 ) -> dict[Purpose, Learned]:
     """A ranker for each purpose, as many at once as there are threads."""
     threads, model = configuration.threads, configuration.model
     inner = max(1, threads // max(len(asked), 1))
     with ThreadPoolExecutor(threads) as pool:
         fits = {
-            purpose: pool.submit(learn, shared, plan, purpose, questions, inner, model)
+            purpose: pool.submit(learn, shared, plan, purpose, questions, inner, model, teaching)
             for purpose, questions in asked.items()
         }
         return {purpose: fit.result() for purpose, fit in fits.items()}
