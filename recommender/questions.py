@@ -55,7 +55,7 @@ class Questions:
         products, time_s, kind: the histories, oldest first, of products the catalogue has.
         targets: the different right products, `UNKNOWN` for each that the catalogue has not.
         excluded: what is no candidate.
-        place: (n,) the interaction that each target was, -1 for none or several; None with questions from elsewhere.
+        place: (n,) the interaction that a target of each was; None for questions that come with the data.
     """
 
     purpose: Purpose
@@ -113,7 +113,7 @@ class Asking:
         Args:
             history: (row, Unix seconds, kind), oldest first; what the catalogue has not is left out.
             targets: rows, all different but for those the catalogue has not.
-            place: the interaction that the only target was.
+            place: the interaction that a target was; for the slice, whose questions all have one.
         """
         for product, time_s, kind in history:
             if product != UNKNOWN:
@@ -136,7 +136,7 @@ class Asking:
             Ragged(history, np.array(self._kinds, np.int8)),
             Ragged(targets, np.array(self._targets, np.int32)),
             Ragged(excluded, np.array(self._excluded, np.int32)),
-            np.array(self._places, np.int64),
+            np.array(self._places, np.int64) if min(self._places, default=0) >= 0 else None,
         )
 
 

@@ -12,7 +12,6 @@ from ingest.vocabulary.ranking import CountVector, Purpose
 from recommender.histories import HISTORY_MAX, begins_of, grouped, since_first
 from recommender.interactions import ORDER, Interactions, Orders
 from recommender.questions import Asking, Questions
-from recommender.shown import ShownLists
 
 QUESTIONS_MAX = 8_000  # of a purpose; more changes the weights by less than their error
 SHARE = 0.1  # of visits and orders, the newest
@@ -46,22 +45,8 @@ def cut(interactions: Interactions, gap_s: int) -> Slice:
         "basket": baskets,
         "next_basket": _next_baskets(entries, interactions, gone_orders),
     }
-    gone = gone_visits | gone_people | gone_orders
-    rest = without(interactions, gone)
-    if interactions.shown is not None:
-        rest = replace(rest, shown=shown_before(interactions, interactions.shown, gone, gap_s))
+    rest = without(interactions, gone_visits | gone_people | gone_orders)
     return Slice(rest, {purpose: questions for purpose, questions in found.items() if len(questions)})
-
-
-def shown_before(interactions: Interactions, shown: ShownLists, gone: NDArray[np.bool_], gap_s: int) -> ShownLists:
-    """Of each person the lists from before the visit in which anything that is held back was done.
-
-    All that came later is left out whether it was clicked or not: what is known of a product must not depend on whether
-    it was the answer.
-    """
-    first = np.full(len(interactions.person), np.iinfo(np.int64).max)
-    np.minimum.at(first, interactions.person[interactions.subject[gone]], interactions.time_s[gone])
-    return shown.take(shown.time_s + gap_s < first[shown.person])
 
 
 class _Entries:
@@ -159,12 +144,15 @@ def _baskets(interactions: Interactions) -> tuple[Questions, NDArray[np.bool_]]:
     mask = np.zeros(len(interactions.kind), np.bool_)
     if len(held):
         mask = np.isin(interactions.order, held)
+    lines = np.flatnonzero(mask)
+    named = zip(interactions.order[lines].tolist(), interactions.product[lines].tolist(), strict=True)
+    place_of = dict(zip(named, lines.tolist(), strict=True))
     for order in held.tolist():
         products = orders.products[orders.start[order] : orders.start[order + 1]]
         order_of = chance(products.astype(np.int64) + order * 1_000_003)
         mixed = products[np.argsort(order_of, kind="stable")].tolist()
         time_s = int(orders.day[order]) * 86_400
-        asking.add([(row, time_s, ORDER) for row in mixed[1:]], mixed[:1], mixed[1:])
+        asking.add([(row, time_s, ORDER) for row in mixed[1:]], mixed[:1], mixed[1:], place_of[order, mixed[0]])
     return asking.questions(), mask
 
 
@@ -182,7 +170,7 @@ def _next_baskets(entries: _Entries, interactions: Interactions, gone: NDArray[n
         rows = entries.rows(max(begin, end - HISTORY_MAX), end)
         if any(kind == ORDER for _, _, kind in rows):
             products = orders.products[orders.start[held[at]] : orders.start[held[at] + 1]]
-            asking.add(rows, products.tolist())
+            asking.add(rows, products.tolist(), place=int(lines[first_line[at]]))
     return asking.questions()
 
 

@@ -30,7 +30,7 @@ from ingest.vocabulary.ranking import CountVector, FloatVector
 from recommender.shown import PERSONAL, POSITIONS_MAX, ShownLists
 
 PERIOD_DAYS = 28  # what is compared with what: a product's appeal changes with the season
-CLICKS_MIN = 200  # that tell positions apart, or the shop learns nothing from shown lists
+CLICKS_MIN = 100  # that tell positions apart, or the shop learns nothing from shown lists
 PLACEMENT_CLICKS_MIN = 100  # a placement with fewer has the shop's curve
 DEVICE_CLICKS_MIN = 400  # a device with fewer has its placement's
 STEP_SD = 0.2  # of the logarithm from one position to the next, about the curve it is shrunk towards

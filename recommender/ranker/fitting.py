@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -20,8 +19,8 @@ from recommender.questions import Questions
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
-from recommender.ranker.lessons import NO_LESSON, Lesson, Teaching, learn_lesson
 from recommender.ranker.lessons import QUESTIONS_MIN as LESSON_QUESTIONS_MIN
+from recommender.ranker.lessons import Lesson, Teaching, learn_lesson
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
@@ -70,7 +69,7 @@ class Learned(NamedTuple):
     rival: Rival
     comparison: Comparison | None
     adds: dict[str, float]
-    lesson: Lesson = NO_LESSON
+    lesson: Lesson = Lesson()
 
 
 def prior() -> FloatVector:
@@ -105,20 +104,23 @@ def learn(
     gathered = gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads)
     choices = choices_of(gathered, some)
     parts = _parts(choices)
-    rivals = {"logit": _fitted("logit", parts[0], parts[1], threads)}
+    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
     if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
         rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
     adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
     chosen = _chosen(model, comparison)
-    lesson = NO_LESSON
+    lesson = Lesson()
     if teaching is not None and choices.queries >= LESSON_QUESTIONS_MIN:
-        weighted = _weighted(choices, some, teaching)
-        lesson = _taught(chosen, rivals[chosen], weighted, teaching.appeal[gathered.row[_held(gathered)]], threads)
-        choices = weighted if lesson.is_weighted else choices
-    most = choices if chosen == "logit" else _part(choices, 0, int(choices.queries * _STOP))
-    rival = _fitted(chosen, most, _parts(choices)[2], threads)
+        appeal = teaching.appeal_of(gathered, some)
+        lesson = _taught(rivals[chosen], teaching.weighted(choices, some), appeal)
+    if chosen == "logit":
+        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+    else:
+        most = _part(choices, 0, int(choices.queries * _STOP))
+        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
+        rival = _grown(chosen, most, parts[2], logit)
     return Learned(blend, rival, comparison, adds, lesson)
 
 
@@ -128,33 +130,12 @@ def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
     return _part(choices, 0, fit), _part(choices, fit, stop), _part(choices, stop, choices.queries)
 
 
-def _fitted(name: str, choices: Choices, until: Choices, threads: int) -> Rival:
-    """The logit, or trees with one."""
-    logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-    return logit if name == "logit" else _grown(name, choices, until, logit)
-
-
-def _weighted(choices: Choices, questions: Questions, teaching: Teaching) -> Choices:
-    """The same, where targets that were clicked in a shown list count by how little their position is looked at."""
-    weight = np.ones(len(questions), np.float32)
-    if questions.place is not None:
-        told = questions.place >= 0
-        weight[told] = teaching.weight[questions.place[told]]
-    return choices._replace(weight=weight)
-
-
-def _taught(name: str, rival: Rival, weighted: Choices, appeal: FloatVector, threads: int) -> Lesson:
-    """What the chosen ranker takes from shown lists."""
-    parts = _parts(weighted)
-    ends = np.cumsum([len(part.label) for part in parts])[:-1]
-    of_part = np.split(appeal, ends)
-
-    def refitted() -> Callable[[Choices], FloatVector]:
-        other = _fitted(name, parts[0], parts[1], threads)
-        return lambda choices: other.scores(choices.features)
-
-    appeals = (of_part[0], of_part[1], of_part[2])
-    return learn_lesson(lambda choices: rival.scores(choices.features), refitted, parts, appeals, JUDGING)
+def _taught(rival: Rival, choices: Choices, appeal: FloatVector) -> Lesson:
+    """What the chosen ranker takes from shown lists, on the parts that it was not fitted on."""
+    fit, stop, judge = _parts(choices)
+    scores = (rival.scores(stop.features), rival.scores(judge.features))
+    _, of_stop, of_judge = np.split(appeal, np.cumsum((len(fit.label), len(stop.label))))
+    return learn_lesson(scores, (of_stop, of_judge), (stop, judge), JUDGING)
 
 
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
@@ -183,16 +164,10 @@ def _alone(component: int) -> Learned:
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     """The candidates as choices. Cost: a copy of the features."""
-    held = _held(gathered)
+    held = gathered.held()
     start = np.concatenate(([0], np.cumsum(gathered.found))).astype(np.int64)
     labels = labels_of(gathered, questions.targets)[held].astype(np.uint8)
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
-
-
-def _held(gathered: Gathered) -> NDArray[np.bool_]:
-    """Where there are candidates."""
-    held: NDArray[np.bool_] = np.arange(gathered.row.shape[1]) < gathered.found[:, None]
-    return held
 
 
 def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> tuple[float, ...]:

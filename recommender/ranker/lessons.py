@@ -1,12 +1,9 @@
-"""What shown lists teach a ranker, if it proves itself: to mistrust the clicks of the first positions.
+"""What shown lists teach a ranker, if it proves itself: how much a product appeals where it is looked at.
 
-Two things are tried on a purpose's questions; each is kept only if it is better beyond noise where nothing was fitted.
-
-* `weighted`: a target that was clicked in a shown list counts by the inverse of how much its position is looked at, so
-  that a product is not right because it was on top.
-* `appeal`: to a candidate's score is added how much more than usual it is clicked when it is looked at.
-
-Both are judged by questions with these weights; without them, whoever repeats what was shown would be right most often.
+To a candidate's score is added the logarithm of how much more than usual the product is clicked when it is looked at
+(`models/appeal.py`), times a share that is fitted; only if the whole interval of what that gains, on questions that
+neither was fitted on, is above zero. A question whose target was clicked in a shown list counts by the inverse of how
+much its position is looked at: without that, whoever repeats what was shown would be right most often.
 
 Source: Joachims, Swaminathan, Schnabel, Unbiased learning-to-rank with biased feedback (WSDM 2017), for weights by
 inverse propensity, which are clipped here (`examination.LEAST`).
@@ -14,7 +11,7 @@ inverse propensity, which are clipped here (`examination.LEAST`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -23,9 +20,12 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
+from recommender.candidates.gathering import Gathered
+from recommender.candidates.slices import chance
 from recommender.interactions import Interactions
 from recommender.models.appeal import fit_appeal
 from recommender.models.examination import Curve, Examination, fit_examination
+from recommender.questions import Questions
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import Challenge, ComparisonConfiguration, compare
 from recommender.ranker.configuration import LogitConfiguration
@@ -36,26 +36,40 @@ QUESTIONS_MIN = 200  # of a purpose; an interval over fewer is hardly one
 DECIMALS = 6
 
 Weights = NDArray[np.float32]
-Scorer = Callable[[Choices], FloatVector]
+FloatMatrix = NDArray[np.float64]
 
 
 class Teaching(NamedTuple):
-    """What is known from the lists that were shown before anything that is held back.
+    """What shown lists say about the questions of each half of the people: the lists of the other half do.
 
     Attributes:
-        appeal: (products,) logarithms; weight: (interactions,) of those that were clicked in a list, 1 for all others.
+        half: (interactions,) of whose person; appeal: (2, products) logarithms, for the questions of either half.
+        weight: (interactions,) of those that were clicked in a list, 1 for all others.
     """
 
-    appeal: FloatVector
+    half: CountVector
+    appeal: FloatMatrix
     weight: Weights
+
+    def weighted(self, choices: Choices, questions: Questions) -> Choices:
+        """The same, where a target clicked in a shown list counts by how little its position is looked at."""
+        assert questions.place is not None, "questions of the slice"
+        weight = np.where(questions.targets.sizes() == 1, self.weight[questions.place], np.float32(1))
+        return choices._replace(weight=weight.astype(np.float32))
+
+    def appeal_of(self, gathered: Gathered, questions: Questions) -> FloatVector:
+        """Of each candidate, those of a question together."""
+        assert questions.place is not None, "questions of the slice"
+        half = np.repeat(self.half[questions.place], gathered.found)
+        appeal: FloatVector = self.appeal[half, gathered.row[gathered.held()]]
+        return appeal
 
 
 class Lesson(NamedTuple):
-    """What one ranker took: whether its questions are weighted, and what the appeal counts in units of its score."""
+    """What one ranker took: what the appeal counts in units of its score, 0 for nothing; and how that was judged."""
 
-    is_weighted: bool
-    appeal: float
-    challenges: tuple[Challenge, ...]
+    appeal: float = 0.0
+    challenge: Challenge | None = None
 
 
 class ShownCard(msgspec.Struct, frozen=True):
@@ -64,7 +78,7 @@ class ShownCard(msgspec.Struct, frozen=True):
     Attributes:
         lists, products, clicks: how many there were; personal: how many lists were ordered by who asked.
         curves: how much each position is looked at; strength: of the prior of the products' appeal.
-        challenges: by purpose, what was tried and what it gained on weighted questions that nothing was fitted on.
+        challenges: by purpose, what the appeal gained on weighted questions that nothing was fitted on.
         appeal: by purpose, what the appeal counts where it was taken.
     """
 
@@ -74,32 +88,46 @@ class ShownCard(msgspec.Struct, frozen=True):
     personal: int
     curves: tuple[Curve, ...]
     strength: float
-    challenges: dict[str, tuple[Challenge, ...]]
+    challenges: dict[str, Challenge]
     appeal: dict[str, float]
 
 
-NO_LESSON = Lesson(False, 0.0, ())
-
-
-def teaching_of(interactions: Interactions, before: ShownLists | None) -> Teaching | None:
+def teaching_of(interactions: Interactions) -> Teaching | None:
     """What may be known when questions are asked; None where too little was clicked.
 
-    Args:
-        interactions: all, for the positions in which targets were clicked; before: the lists that say what appeals.
+    A question about somebody is answered by what was shown to others: were their own clicks in the appeal of a product,
+    the answer would be; were their lists left out for what they clicked, what was answered would look unappealing.
     """
-    examination = None if before is None else fit_examination(before)
-    if interactions.shown is None or before is None or examination is None:
-        return None
-    appeal = fit_appeal(before, examination.of(before), len(interactions.products)).logs
-    return Teaching(appeal, click_weights(interactions, examination))
-
-
-def click_weights(interactions: Interactions, examination: Examination) -> Weights:
-    """(interactions,) 1 / examination of the list in which its product was clicked that day, 1 where in none."""
     shown = interactions.shown
-    weight = np.ones(len(interactions.kind), np.float32)
     if shown is None:
-        return weight
+        return None
+    half_of_list = halves(shown.person.astype(np.int64))
+    half = halves(interactions.person[interactions.subject].astype(np.int64))
+    appeal = np.zeros((2, len(interactions.products)))
+    weight = np.ones(len(half), np.float32)
+    for which in (0, 1):
+        others = shown.take(half_of_list != which)
+        examination = fit_examination(others)
+        if examination is None:
+            return None
+        appeal[which] = fit_appeal(others, examination.of(others), len(interactions.products)).logs
+        own = half == which
+        weight[own] = click_weights(interactions, shown, examination)[own]
+    return Teaching(half, appeal, weight)
+
+
+def halves(person: CountVector) -> CountVector:
+    """0 or 1, as by a coin, always the same for a person."""
+    return (chance(person) >> np.uint64(40)).astype(np.int64) % 2
+
+
+def click_weights(interactions: Interactions, shown: ShownLists, examination: Examination) -> Weights:
+    """(interactions,) 1 / examination of the list in which its product was clicked that day, 1 where in none.
+
+    Divided by their mean, so that clicks in lists together count as they did beside what was found in other ways: what
+    was never shown has no clicks to be made more of.
+    """
+    weight = np.ones(len(interactions.kind), np.float32)
     clicked = np.flatnonzero(shown.clicked & (shown.product >= 0))
     owner = shown.owners()[clicked]
     width = len(interactions.products)
@@ -114,38 +142,29 @@ def click_weights(interactions: Interactions, examination: Examination) -> Weigh
     deeds = numbered(interactions.person[interactions.subject], interactions.product, interactions.time_s)
     last = np.searchsorted(clicks[order], deeds, side="right") - 1  # the newest of several lists of a day
     found = (last >= 0) & (clicks[order][np.maximum(last, 0)] == deeds)
-    weight[found] = 1.0 / examination.of(shown)[clicked][order[last[found]]]
+    inverse = 1.0 / examination.of(shown)[clicked][order[last[found]]]
+    weight[found] = np.round(inverse / (inverse.mean() if len(inverse) else 1.0), DECIMALS)
     return weight
 
 
 def learn_lesson(
-    plain: Scorer,
-    weighted: Callable[[], Scorer],
-    parts: tuple[Choices, Choices, Choices],
-    appeal: tuple[FloatVector, FloatVector, FloatVector],
+    scores: tuple[FloatVector, FloatVector],
+    appeal: tuple[FloatVector, FloatVector],
+    parts: tuple[Choices, Choices],
     judging: ComparisonConfiguration,
 ) -> Lesson:
-    """Try both on a purpose.
+    """Try the appeal on a purpose.
 
     Args:
-        plain: scores by the ranker as it was fitted on the first part; weighted: fits another with weights.
-        parts: to fit on, to fit the appeal's weight on, to judge by; all with weights. appeal: of their rows.
+        scores: of the ranker that is to take it, by candidate; appeal: of the candidates.
+        parts: to fit the share on, and to judge it by; with weights, and the ranker fitted on neither.
     """
-    challenges: list[Challenge] = []
-    best, is_weighted = plain, False
-    if any(len(part.weights()) and bool((part.weights() != 1).any()) for part in parts[:2]):
-        rival = weighted()
-        scores = {"plain": plain(parts[2]), "weighted": rival(parts[2])}
-        challenges += compare(parts[2], scores, judging).challenges
-        is_weighted = challenges[-1].is_taken
-        best = rival if is_weighted else plain
-    share = _share(best(parts[1]), appeal[1], parts[1])
-    score = best(parts[2])
-    if share > 0:
-        judged = {"weighted" if is_weighted else "plain": score, "appeal": score + share * appeal[2]}
-        challenges += compare(parts[2], judged, judging).challenges
-        share = share if challenges[-1].is_taken else 0.0
-    return Lesson(is_weighted, share, tuple(challenges))
+    share = _share(scores[0], appeal[0], parts[0])
+    if share <= 0:
+        return Lesson()
+    judged = compare(parts[1], {"plain": scores[1], "appeal": scores[1] + share * appeal[1]}, judging)
+    challenge = judged.challenges[0]
+    return Lesson(share if challenge.is_taken else 0.0, challenge)
 
 
 def shown_card(
@@ -164,7 +183,7 @@ def shown_card(
         personal=int((shown.about == PERSONAL).sum()),
         curves=examination.curves,
         strength=appeal.strength,
-        challenges={purpose: lesson.challenges for purpose, lesson in lessons.items() if lesson.challenges},
+        challenges={purpose: lesson.challenge for purpose, lesson in lessons.items() if lesson.challenge},
         appeal={purpose: lesson.appeal for purpose, lesson in lessons.items() if lesson.appeal > 0},
     )
 

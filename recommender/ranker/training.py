@@ -73,7 +73,7 @@ def fit_rankers(
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
     questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
     is_whole = held.rest is interactions
-    teaching = None if validation is not None else teaching_of(interactions, held.rest.shown)
+    teaching = None if validation is not None else teaching_of(interactions)
     shared, found = _found(held, similar_of, configuration, progress, teaching)
     progress("counting", 0.7)
     if not is_whole:

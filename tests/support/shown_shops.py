@@ -25,13 +25,15 @@ class World(NamedTuple):
     appeal: Floats
 
 
-def world(examined: Sequence[float], lists: int, seed: int, *, personal: bool = False, best: float = 0.08) -> World:
+def world(examined: Sequence[float], lists: int, seed: int, *, knows: bool = True, personal: bool = False) -> World:
     """Rows of ten of 25 products that go with each of 40 pages, ordered by a ranker that errs, trained twelve times.
 
-    Products of a page appeal differently there; the ranker knows the truth with noise; a tenth is sold out each time.
+    Products of a page appeal differently there; a tenth is sold out each time.
 
     Args:
-        examined: (POSITIONS,) how much each position is looked at; personal: rows are ordered by what each person likes.
+        examined: (POSITIONS,) how much each position is looked at.
+        knows: the ranker knows the truth with noise; without, it leans towards some products for no reason.
+        personal: rows are ordered by what each person likes.
     """
     draw = np.random.default_rng(seed)
     pages, pool, trainings = 40, 25, 12
@@ -41,9 +43,10 @@ def world(examined: Sequence[float], lists: int, seed: int, *, personal: bool = 
     errs = draw.normal(0.0, 0.7, (trainings, pages, pool))
     page, training = draw.integers(0, pages, lists), np.arange(lists) * trainings // lists
     likes = here[page] + (draw.normal(0.0, 0.5, (lists, pool)) if personal else 0.0)
-    score = np.where(draw.random((lists, pool)) < 0.1, -np.inf, likes + errs[training, page])
+    leans = likes if knows else draw.normal(0.0, 1.0, 200)[of_page[page]]
+    score = np.where(draw.random((lists, pool)) < 0.1, -np.inf, leans + errs[training, page])
     order = np.argsort(-score, axis=1)[:, :POSITIONS]
-    wanted = np.minimum(best * np.exp(np.take_along_axis(likes, order, axis=1)), 0.9)
+    wanted = np.minimum(0.08 * np.exp(np.take_along_axis(likes, order, axis=1)), 0.9)
     clicked = draw.random(order.shape) < np.array(examined) * wanted
     shown = ShownLists(
         start=np.arange(lists + 1, dtype=np.int64) * POSITIONS,
