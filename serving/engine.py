@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from ingest.catalog import CatalogueView
 from ingest.click_tokens import ClickTokens
 from ingest.collector import Collector
@@ -34,18 +36,21 @@ from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
 from serving.access import AccessKeys
+from serving.columns import LogColumns
 from serving.configuration import Configuration
 from serving.folder import server_lock, training_lock
 from serving.idle_visitors import expire_idle_visitors
 from serving.metrics import Metrics
 from serving.people import People
+from serving.what_is_over import drop_what_is_over, is_kept
 
 if TYPE_CHECKING:
     from ingest.archive.archivist import Archivist
     from ingest.folding.group import GroupProjector
     from ingest.states.redis import RedisStateStore
     from ingest.states.sqlite import SqliteStateStore
-    from recommender.training import Trained
+    from recommender.interactions import Interactions
+    from recommender.training import GoingOn, Trained
     from serving.answers import Answers
     from serving.home.homepages import Homepages
     from serving.recommendations import Recommendations
@@ -107,6 +112,7 @@ class Engine:
         self.collector = Collector(self.log, self.keyring, clock, self.consents_of)
         self.erasure = Erasure(self.log, self.keyring, self.dead_letters, clock)
         self.people = People(self.log, self.keyring, self.projector)
+        self.columns = LogColumns(folder, self.log, backend.repeats)
         self.snapshots = SnapshotStore(folder / "snapshots")
         self._answers: Answers | None = None
         self.erasure.resume()
@@ -165,7 +171,7 @@ class Engine:
                 yield list(self._backend.repeats.without(batch))
 
     def events(self, cut: Sequence[int], until: datetime | None) -> Iterator[Event]:
-        """The facts up to a cut; only what was known at `until`, if that is given."""
+        """The facts up to a cut; only what was known at `until`, if that is given. Training reads `columns`."""
         for batch in self.batches(cut):
             for recorded in batch:
                 if until is None or recorded.event.known_at <= until:
@@ -177,27 +183,59 @@ class Engine:
         until: datetime | None = None,
         progress: Callable[[str, float], None] = lambda _, __: None,
         force: bool = False,
+        from_last: bool = False,
     ) -> Trained:
         """Make a snapshot of everything in the log and publish it; one of the past is kept and not put into use.
+
+        Args:
+            until: only what was known then.
+            progress: told the step that begins and the share that is done.
+            force: publish it whatever the guard says.
+            from_last: keep what the last full search chose, while the shop has changed little.
 
         Raises:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
+        from recommender.checkpoints import Checkpoints
+        from recommender.interactions import assembled
         from recommender.training import train
 
         lock = training_lock(self.folder)
         try:
             cut = self.store.positions()
             check = self._guard if until is None and not force else lambda arrays: None
-            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress, check)
+
+            def history() -> Interactions:
+                self.columns.extend(cut)
+                return assembled(self.columns.read(cut), until)
+
+            going_on = self._last() if from_last else None
+            finished = Checkpoints(self.folder / "training")
+            models = self.configuration.models
+            trained = train(history, models, self.snapshots, progress, check, going_on, finished)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()
             else:
                 self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+            finished.clear()
         finally:
             lock.release()
         return trained
+
+    def _last(self) -> GoingOn | None:
+        """The snapshot in use, to go on from; None where there is none, or its bytes are not those of its name."""
+        from recommender.ranker.keeping import SearchBounds
+        from recommender.training import GoingOn
+
+        schedule = self.configuration.training
+        with contextlib.suppress(Corrupt, NotFound):
+            publication = self.snapshots.current()
+            if publication is not None:
+                self.snapshots.verify(publication.snapshot_id)
+                bounds = SearchBounds(schedule.search_every_days, schedule.search_after_share)
+                return GoingOn(self.snapshots.open(publication.snapshot_id), bounds)
+        return None
 
     def _guard(self, arrays: Mapping[str, Any]) -> None:
         """Compare a new snapshot with the one in use, as far as that can be read."""
@@ -249,24 +287,29 @@ class Engine:
         self.store.drop(TailProjection.name, keys)
 
     def is_needed(self, projection: str, key: str) -> bool:
-        """Whether a state must still be there: the tail's are dropped once every kept snapshot contains them."""
-        return projection != TailProjection.name or not is_within(key, self._oldest_cut())
+        """Whether a state must still be there: some are dropped once nothing reads or changes them any more."""
+        if projection == TailProjection.name:
+            return not is_within(key, self._oldest_cut())
+        return is_kept(projection, key, self.clock.now())
 
     def _oldest_cut(self) -> tuple[int, ...]:
         cuts = [publication.cut for publication in self.snapshots.kept()]
         return tuple(min(offsets) for offsets in zip(*cuts, strict=True)) if cuts else FROM_THE_START
 
     def replay(self, *, verify: bool, progress: Progress) -> Replayed:
-        """Rebuild every state, or compare them with what the log comes to."""
+        """Rebuild every state and the columns, or compare them with what the log comes to."""
         repeats = self._backend.repeats
         if verify:
             needed = self.is_needed
-            return compare(self.log, self.store, self.projections, needed=needed, progress=progress, repeats=repeats)
+            found = compare(self.log, self.store, self.projections, needed=needed, progress=progress, repeats=repeats)
+            return found if found.difference else msgspec.structs.replace(found, difference=self.columns.difference())
         with contextlib.ExitStack() as held:
             if self._backend.project is None:
                 held.callback(server_lock(self.folder).release)
             self._backend.start_over()
-            return rebuild(self.log, self.store, self.projections, progress, repeats)
+            replayed = rebuild(self.log, self.store, self.projections, progress, repeats)
+        self.columns.rebuild(self.store.positions())
+        return replayed
 
     def projector_of_the_group(self) -> GroupProjector:
         """One more projector.
@@ -283,6 +326,7 @@ class Engine:
         if self._backend.archivist is not None:
             self._backend.archivist.catch_up()
             self._backend.archivist.compact()
+        drop_what_is_over(self.store, self.clock.now())
         idle_days = self.configuration.privacy.idle_visitor_days
         if idle_days:
             now, is_customer = self.clock.now(), self.keyring.is_customer

@@ -100,28 +100,65 @@ def learn(
         return _alone(COMPONENT_NAMES.index(model))
     blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
+    asked = _asked(shared, plan, purpose, questions, threads, teaching)
+    is_enough = asked.choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees")
+    return _ordered(asked, blend, ("logit", *TREES) if is_enough else ("logit",), model, threads)
+
+
+def learn_again(
+    shared: Shared,
+    plan: Plan,
+    purpose: Purpose,
+    questions: Questions,
+    threads: int,
+    rival: str,
+    teaching: Teaching | None = None,
+) -> Learned:
+    """The same where a plan has what makes a candidate already, and which rival orders the candidates is known."""
+    asked = _asked(shared, plan, purpose, questions, threads, teaching)
+    return _ordered(asked, plan.blend_for(purpose), (rival,), rival, threads)
+
+
+class _Asked(NamedTuple):
+    """The choices, and where shown lists teach something, the same with weights, and the appeal of each candidate."""
+
+    choices: Choices
+    weighted: Choices | None = None
+    appeal: FloatVector | None = None
+
+
+def _asked(
+    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, teaching: Teaching | None
+) -> _Asked:
     some = questions.sampled(QUESTIONS_MAX, 0)
     gathered = gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads)
     choices = choices_of(gathered, some)
+    if teaching is None or choices.queries < LESSON_QUESTIONS_MIN:
+        return _Asked(choices)
+    return _Asked(choices, teaching.weighted(choices, some), teaching.appeal_of(gathered, some))
+
+
+def _ordered(asked: _Asked, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
+    """Rivals fitted on the first questions and judged by the last; the best of them, fitted on all.
+
+    Args:
+        names: the rivals that are judged; model: what ranks, or how it is chosen.
+    """
+    choices = asked.choices
     parts = _parts(choices)
-    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
-    if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
+    logit = Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)
+    rivals = {name: logit if name == "logit" else _grown(name, parts[0], parts[1], logit) for name in names}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
-    adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
-    chosen = _chosen(model, comparison)
-    lesson = Lesson()
-    if teaching is not None and choices.queries >= LESSON_QUESTIONS_MIN:
-        appeal = teaching.appeal_of(gathered, some)
-        lesson = _taught(rivals[chosen], teaching.weighted(choices, some), appeal)
+    adds = what_components_add(parts[2], logit.weights) if parts[2].queries else {}
+    chosen = model if model in names and model != "trees" else _chosen(model, comparison)
+    lesson = _taught(rivals[chosen], asked)
     if chosen == "logit":
-        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-    else:
-        most = _part(choices, 0, int(choices.queries * _STOP))
-        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
-        rival = _grown(chosen, most, parts[2], logit)
-    return Learned(blend, rival, comparison, adds, lesson)
+        logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+        return Learned(blend, logit, comparison, adds, lesson)
+    most = _part(choices, 0, int(choices.queries * _STOP))
+    logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
+    return Learned(blend, _grown(chosen, most, parts[2], logit), comparison, adds, lesson)
 
 
 def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
@@ -130,11 +167,13 @@ def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
     return _part(choices, 0, fit), _part(choices, fit, stop), _part(choices, stop, choices.queries)
 
 
-def _taught(rival: Rival, choices: Choices, appeal: FloatVector) -> Lesson:
+def _taught(rival: Rival, asked: _Asked) -> Lesson:
     """What the chosen ranker takes from shown lists, on the parts that it was not fitted on."""
-    fit, stop, judge = _parts(choices)
+    if asked.weighted is None or asked.appeal is None:
+        return Lesson()
+    fit, stop, judge = _parts(asked.weighted)
     scores = (rival.scores(stop.features), rival.scores(judge.features))
-    _, of_stop, of_judge = np.split(appeal, np.cumsum((len(fit.label), len(stop.label))))
+    _, of_stop, of_judge = np.split(asked.appeal, np.cumsum((len(fit.label), len(stop.label))))
     return learn_lesson(scores, (of_stop, of_judge), (stop, judge), JUDGING)
 
 

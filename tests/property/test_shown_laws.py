@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.vocabulary.events import Event, ProductViewed, RankingClicked, RankingShown
+from recommender.columns.gathering import gathered
 from recommender.interactions import interactions_of
 from recommender.shown import Showings, ShownLists
 from tests.support.build import NOON, fact
@@ -63,17 +64,14 @@ def test_order_and_repetition_change_nothing(events: list[Event], random: np.ran
         assert (np.diff(once.time_s) >= 0).all()
 
 
-@given(lists_and_clicks(), st.integers(1, 4), st.integers(1, 3))
-def test_little_room_keeps_the_newest_in_any_order(events: list[Event], lists: int, clicks: int) -> None:
+@given(lists_and_clicks(), st.integers(1, 4))
+def test_little_room_keeps_the_newest_in_any_order(events: list[Event], most: int) -> None:
     kept = []
     for told in (events, events[::-1], [*events, *events]):
-        showings = Showings(lists_max=lists, clicks_max=clicks)
-        for event in told:
-            if isinstance(event, RankingShown):
-                showings.shown(int(event.occurred_at.timestamp()), 0, event)
-            elif isinstance(event, RankingClicked):
-                showings.clicked(int(event.occurred_at.timestamp()), 0, event)
-            assert len(showings) < 2 * lists
-        kept.append(showings.subjects()[1].tolist())
+        columns = gathered(told)
+        each = {name: columns[f"lists.{name}"] for name in Showings._fields[:6]}
+        newest = Showings(**each, product=columns["list_products.product"], placements=()).newest(most)
+        assert len(newest.product) == newest.products.sum()
+        kept.append(newest.time_s.tolist())
     every = sorted(int(event.occurred_at.timestamp()) for event in events if isinstance(event, RankingShown))
-    assert kept == [every[-lists:]] * 3
+    assert kept == [every[-most:]] * 3

@@ -19,7 +19,7 @@ from ingest.vocabulary.events import (
     RankingShown,
 )
 from recommender.interactions import interactions_of
-from recommender.shown import PERSONAL, POSITIONS_MAX, Showings, ShownLists
+from recommender.shown import PERSONAL, POSITIONS_MAX, ShownLists
 from tests.support.build import NOON, fact
 
 PRODUCTS = "abcdefgh"
@@ -158,12 +158,11 @@ def test_the_device_is_that_of_the_list_or_of_its_visit() -> None:
     assert [lists.devices[row] for row in lists.device.tolist()] == ["desktop", "mobile", ""]
 
 
-def test_only_the_newest_lists_and_clicks_are_kept() -> None:
-    showings = Showings(lists_max=3, clicks_max=2)
+def test_only_the_newest_lists_and_clicks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
     for number in (4, 1, 9, 3, 8, 2, 7, 5, 6, 9):
-        showings.shown(number, 0, shown(f"r{number}", "ab" if number % 2 else "c"))
-        showings.clicked(number, 0, clicked(f"r{number}", "a"))
-        assert len(showings) < 6
-    subjects, time_s = showings.subjects()
-    assert time_s.tolist() == [7, 8, 9]
-    assert subjects.tolist() == [0, 0, 0]
+        events += [shown(f"r{number}", "ab" if number % 2 else "ca", number), clicked(f"r{number}", "a", number)]
+    monkeypatch.setattr("recommender.shown.LISTS_MAX", 3)
+    assert rows(gathered(*events)) == [("ab", "a"), ("ca", "a"), ("ab", "a")]
+    monkeypatch.setattr("recommender.shown.CLICKS_MAX", 2)
+    assert rows(gathered(*events)) == [("ab", ""), ("ca", "a"), ("ab", "a")]
