@@ -15,7 +15,7 @@ from ingest.vocabulary.ids import FROM_THE_START, ProductId, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
 from serving.circuit import Circuit
-from serving.home.making import EqualTables, Home, homepages_of, learner_of, weather_of
+from serving.home.making import EqualTables, Home, days_of, homepages_of, learner_of, weather_of
 from serving.home.places import places_of
 from serving.moment import Moment
 from serving.recommendations import Directory, Recommendations
@@ -81,11 +81,13 @@ class Answers:
         configuration = engine.configuration
         weather = weather_of(configuration.weather, engine.weather_key, engine.clock)
         learner = learner_of(configuration, engine.clock)
+        days = days_of(configuration)
         homepages = homepages_of(
             configuration,
             rows=self.recommendations,
             places=places_of(configuration.places, engine.folder),
             weather=weather,
+            days=days,
             tables=EqualTables() if learner is None else learner,
             price_of=self._price_of,
             clock=engine.clock,
@@ -94,7 +96,7 @@ class Answers:
         if learner is not None:
             engine.projector.attach(learner, since=FROM_THE_START)
             learner.refresh()
-        return Home(homepages, weather, learner)
+        return Home(homepages, weather, days, learner)
 
     def _price_of(self, product_id: ProductId) -> float | None:
         """What a product costs now, if that is known."""

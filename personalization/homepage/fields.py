@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from ingest.vocabulary.context import TEXT_LENGTH_MAX, Device
 from personalization.situation.channels import CHANNELS
+from personalization.situation.days.ahead import AHEAD_DAYS_MAX
 from personalization.situation.parts import within
 from personalization.situation.resolve import Situation
 from personalization.situation.seasons import MONTHS, SEASONS, WEEKDAYS
@@ -85,6 +86,12 @@ FIELDS = (
     _choice("month", MONTHS, "local month"),
     _choice("weekday", WEEKDAYS, "local day of the week"),
     Field("time", "time", "local time of day, in minutes", (), 0, MINUTES_A_DAY - 1),
+    Field("holiday", "word", "the public holiday it is where the visitor is; none on other days"),
+    Field("next_holiday", "word", "the same, or the next one"),
+    Field("days_to_holiday", "count", "days until that; 0 on the day", (), 0, AHEAD_DAYS_MAX),
+    Field("occasion", "word", "the shop's own day or season that it is; none on other days"),
+    Field("next_occasion", "word", "the same, or the next one"),
+    Field("days_to_occasion", "count", "days until that begins; 0 within it", (), 0, AHEAD_DAYS_MAX),
     _choice("visitor", ACQUAINTANCES, "how well the shop knows the visitor"),
     _count("visits", "visits, this one included"),
     _count("orders", "orders that were kept"),

@@ -21,6 +21,7 @@ from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import VariantRow, content_in
 from personalization.page.placements import Placement
 from personalization.situation.consent import refusal
+from personalization.situation.days.ahead import Calendar
 from personalization.situation.resolve import Seen, Situation, as_context, resolve
 from personalization.situation.visitor import PriceOf
 from serving.ask import Ask
@@ -63,6 +64,7 @@ class Homepages:
     Args:
         choosing: chooses the variant.
         surroundings: tell place and weather.
+        calendar: tells holidays.
         rows: fill the rows of a variant.
         placements: by name.
         own_hosts: hosts of the shop, which are no source of a visit.
@@ -77,6 +79,7 @@ class Homepages:
         *,
         choosing: Choosing,
         surroundings: Surroundings,
+        calendar: Calendar,
         rows: Rows,
         placements: Mapping[str, Placement],
         own_hosts: Collection[str],
@@ -88,6 +91,7 @@ class Homepages:
         learns: bool,
     ) -> None:
         self._choosing, self._surroundings, self._rows, self._placements = choosing, surroundings, rows, placements
+        self._calendar = calendar
         self._own_hosts, self._language, self._price_of = tuple(own_hosts), language, price_of
         self._clock, self._configuration_id, self._shown, self._learns = clock, configuration_id, shown, learns
         page = choosing.page
@@ -137,6 +141,9 @@ class Homepages:
             zone=around.found.zone,
             shop=self._surroundings.shop,
             shop_zone=self._surroundings.shop_zone,
+            region=around.found.region,
+            shop_region=self._surroundings.shop_region,
+            calendar=self._calendar,
             reading=around.reading,
             at_shop=around.at_shop,
             profile=_known(ask, person, refused),

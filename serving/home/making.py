@@ -10,9 +10,11 @@ from ingest.privacy import Alias
 from ingest.vocabulary.clock import Clock
 from ingest.vocabulary.events import HomepageShown
 from personalization.experiments.draws import Propensities, table_of
+from personalization.situation.days.ahead import Calendar
 from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
 from serving.home.choice import Choosing, Tables
+from serving.home.holidays import Days, PublicHolidays
 from serving.home.homepages import Homepages, Rows
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
@@ -35,6 +37,7 @@ class Home(NamedTuple):
 
     homepages: Homepages
     weather: WeatherCache | NoWeather
+    days: Days
     learner: Learner | None
 
 
@@ -44,6 +47,7 @@ def homepages_of(
     rows: Rows,
     places: Places,
     weather: Weather,
+    days: Calendar,
     tables: Tables,
     price_of: PriceOf,
     clock: Clock,
@@ -55,6 +59,7 @@ def homepages_of(
     return Homepages(
         choosing=Choosing(rules, settings.learning, tables),
         surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
+        calendar=days,
         rows=rows,
         placements=configuration.placements,
         own_hosts=[host for host in origins if host],
@@ -65,6 +70,12 @@ def homepages_of(
         shown=shown,
         learns=settings.learning.policy != "rule" or bool(rules.experiments),
     )
+
+
+def days_of(configuration: Configuration, *, patient: bool = False) -> Days:
+    """The named days of a configuration; a command is patient, and waits until they can be told."""
+    public = PublicHolidays() if configuration.places.public_holidays else None
+    return Days(configuration.occasions, public, patient=patient)
 
 
 def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> WeatherCache | NoWeather:
