@@ -49,12 +49,14 @@ def train(
     store: SnapshotStore,
     progress: Progress = lambda step, share: None,
     check: Callable[[Arrays], None] = lambda arrays: None,
+    more: Callable[[], Arrays] = dict,
 ) -> Trained:
     """Fit every model on a history and keep the snapshot; publishing it is the caller's.
 
     Args:
         events: any order; duplicates are removed.
         progress: told the step that begins and the share that is done, in [0, 1].
+        more: what others learned from the same events, to be kept in the snapshot; asked for when all were read.
         check: looks at the arrays before they are written; what it raises, this does, and nothing is kept.
 
     Cost: about 2 s and 100 MB for 310,000 order lines.
@@ -63,7 +65,7 @@ def train(
     watch = _Watch(seconds, progress)
     with watch.step("reading", 0.0):
         interactions = interactions_of(events)
-    arrays = _fit(interactions, configuration, watch)
+    arrays = _fit(interactions, configuration, watch) | more()
     check(arrays)
     with watch.step("writing", 0.95):
         snapshot_id = store.write(arrays)

@@ -90,6 +90,7 @@ class Answers:
             days=days,
             tables=EqualTables() if learner is None else learner,
             price_of=self._price_of,
+            segment_of=self.moment.segment_of,
             clock=engine.clock,
             shown=self.shown.put,
         )

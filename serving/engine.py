@@ -183,13 +183,17 @@ class Engine:
         Raises:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
+        from personalization.customer.buyers import Buyers
         from recommender.training import train
+        from serving.buyers import kept_thresholds
 
         lock = training_lock(self.folder)
         try:
             cut = self.store.positions()
             check = self._guard if until is None and not force else lambda arrays: None
-            trained = train(self.events(cut, until), self.configuration.models, self.snapshots, progress, check)
+            buyers = Buyers()
+            events, models = buyers.hearing(self.events(cut, until)), self.configuration.models
+            trained = train(events, models, self.snapshots, progress, check, lambda: kept_thresholds(buyers))
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()

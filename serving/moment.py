@@ -14,11 +14,14 @@ from ingest.vocabulary.events import ProductUpserted, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.ranking import Candidates, Degradation
+from personalization.customer.profile import Profile
+from personalization.customer.segments import Thresholds, segment_of
 from recommender.configuration import TrainingConfiguration
 from recommender.live import LiveModels
 from recommender.segments import Segment, TailProjection, entry_of, segment_key
 from recommender.snapshot import Publication, Snapshot, SnapshotStore
 from recommender.tail import Tail
+from serving.buyers import thresholds_in
 from serving.recommendations import LiveModelsOfMoment
 
 _log = structlog.get_logger(__name__)
@@ -78,6 +81,7 @@ class Moment:
         self._publication: Publication | None = None
         self._follower: TailFollower | None = None
         self._now: LiveModelsOfMoment | None = None
+        self._thresholds: Thresholds | None = None
 
     @property
     def publication(self) -> Publication | None:
@@ -89,6 +93,11 @@ class Moment:
         now = self._now
         assert now is not None, "refresh() comes first"
         return now
+
+    def segment_of(self, profile: Profile, now_ms: int) -> str | None:
+        """The segment of a customer, by what the published snapshot knows of the shop's buyers."""
+        thresholds = self._thresholds
+        return None if thresholds is None else segment_of(profile, thresholds, now_ms)
 
     def refresh(self) -> bool:
         """Pick up what was published since; whether there was anything. Answers go on meanwhile."""
@@ -105,6 +114,7 @@ class Moment:
             if self._follower is not None:
                 self._projector.detach(self._follower)
             self._publication, self._follower = publication, follower
+            self._thresholds = thresholds_in(snapshot)
             return True
 
     def _open(self, publication: Publication | None) -> tuple[Snapshot | None, tuple[Degradation, ...]]:

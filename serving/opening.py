@@ -165,6 +165,7 @@ def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, fo
         days=days_of(configuration),
         tables=EqualTables(),
         price_of=lambda _: None,
+        segment_of=lambda _, __: None,
         clock=clock,
         shown=lambda _, __: None,
     )

@@ -13,6 +13,7 @@ from itertools import product
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.context import TrafficSource
+from personalization.customer.segments import OF_ONE_ORDER, SEGMENTS
 from personalization.homepage.fields import FIELDS, MOMENT, PLACE_OF, Fact, Facts, calendar_of
 from personalization.homepage.regions import Box, Numbers, Words, before
 from personalization.situation.channels import channel_of
@@ -40,7 +41,8 @@ _NAMED_DAYS = (
     ("holiday", "next_holiday", "days_to_holiday"),
     ("occasion", "next_occasion", "days_to_occasion"),
 )
-_OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "segment", "first_channel"))
+_OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "first_channel"))
+_SEGMENT = PLACE_OF["segment"]
 
 Chosen = dict[int, Fact]
 
@@ -88,9 +90,19 @@ def _person(box: Box) -> Iterator[Chosen]:
             continue
         depths = [each for each in _candidates(box, PLACE_OF["session_depth"], (0.0,)) if (each is not None) == known]
         rest = {place: [each for each in _candidates(box, place) if known or each is None] for place in _OF_PERSON}
+        rest[_SEGMENT] = [each for each in _candidates(box, _SEGMENT, SEGMENTS) if _may_be(each, bought)]
         if depths and all(rest.values()) and _allows(box, visitor, kind):
             counts: Chosen = {visits: came, orders: bought, visitor: kind, PLACE_OF["session_depth"]: depths[0]}
             yield counts | {place: each[0] for place, each in rest.items()}
+
+
+def _may_be(segment: Fact, orders: Fact) -> bool:
+    """Whether somebody with so many orders may be in a segment."""
+    if segment is None or orders is None:
+        return segment is None
+    if orders == 0:
+        return segment == "prospect"
+    return segment in OF_ONE_ORDER if orders == 1 else segment != "prospect"
 
 
 def _touch(box: Box) -> Iterator[Chosen]:

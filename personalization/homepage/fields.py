@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, NamedTuple, get_args
 
 from ingest.vocabulary.context import TEXT_LENGTH_MAX, Device
+from personalization.customer.segments import SEGMENTS
 from personalization.situation.channels import CHANNELS
 from personalization.situation.days.ahead import AHEAD_DAYS_MAX
 from personalization.situation.parts import within
@@ -97,7 +98,7 @@ FIELDS = (
     _count("orders", "orders that were kept"),
     _count("session_depth", "products looked at in this visit"),
     Field("cart_value", "number", "what the cart is worth, in the shop's currency", (), 0, CART_VALUE_MAX),
-    Field("segment", "word", "the customer's segment"),
+    _choice("segment", SEGMENTS, "RFM segment among the shop's buyers"),
     Field("moment", "moment", "the moment, in Unix seconds: schedules only", (), 0, _LAST_MOMENT),
 )
 PLACE_OF = {field.name: place for place, field in enumerate(FIELDS)}

@@ -65,7 +65,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         at_shop: whether that is the shop's place, because nothing tells the visitor's.
         profile: what is known of whoever asks; None for nobody, and where they refused.
         touches: the first touch and the visit's, if they are kept.
-        segment: of the customer, by whatever keeps segments.
+        segment: of the customer, among the shop's buyers.
         price_of: current prices, for the value of a cart.
         refused: why the person must be left out, in words; empty where nothing speaks against it.
     """
@@ -334,7 +334,7 @@ def _person(seen: Seen, *, personal: bool) -> dict[str, Part]:  # type: ignore[t
         return {name: unknown() for name in names}
     visitor = visitor_of(seen.profile, epoch_ms(seen.now), seen.price_of)
     parts = {name: derived(value, COUNTED, "profile") for name, value in msgspec.structs.asdict(visitor).items()}
-    return {**parts, "segment": given(seen.segment, "segment")}
+    return {**parts, "segment": derived(seen.segment, COUNTED, "profile, among the shop's buyers")}
 
 
 def _default(value: Place | datetime | None, basis: str) -> Part:  # type: ignore[type-arg]

@@ -36,6 +36,9 @@ RULE_LENGTH_MAX = 500  # of the record: the rest is in the configuration that is
 PREVIEW = "a preview, whatever the situation"
 
 
+SegmentOf = Callable[[Profile, int], str | None]
+
+
 class Rows(Protocol):
     """Fills rows, and knows who asks."""
 
@@ -70,6 +73,7 @@ class Homepages:
         own_hosts: hosts of the shop, which are no source of a visit.
         language: what content is written in.
         price_of: current prices, for the value of a cart.
+        segment_of: the segment of a profile at a moment, if it can be told.
         shown: takes the record of what was shown; it must not wait. With an alias, the subject is yet to be found.
         learns: whether anything is learned from decisions, so that a new visitor needs a subject.
     """
@@ -85,13 +89,14 @@ class Homepages:
         own_hosts: Collection[str],
         language: str,
         price_of: PriceOf,
+        segment_of: SegmentOf,
         clock: Clock,
         configuration_id: str,
         shown: Callable[[HomepageShown, Alias | None], None],
         learns: bool,
     ) -> None:
         self._choosing, self._surroundings, self._rows, self._placements = choosing, surroundings, rows, placements
-        self._calendar = calendar
+        self._calendar, self._segment_of = calendar, segment_of
         self._own_hosts, self._language, self._price_of = tuple(own_hosts), language, price_of
         self._clock, self._configuration_id, self._shown, self._learns = clock, configuration_id, shown, learns
         page = choosing.page
@@ -128,7 +133,7 @@ class Homepages:
 
     def _seen(self, ask: HomeAsk, said: Said, person: Person, refused: str, now: datetime) -> Seen:
         stated, url = ask.rows.context, ask.url or said.headers.get("referer")
-        around = self._surroundings.of(said, stated, now)
+        around, profile = self._surroundings.of(said, stated, now), _known(ask, person, refused)
         return Seen(
             now=now,
             stated=stated,
@@ -146,7 +151,8 @@ class Homepages:
             calendar=self._calendar,
             reading=around.reading,
             at_shop=around.at_shop,
-            profile=_known(ask, person, refused),
+            profile=profile,
+            segment=None if profile is None else self._segment_of(profile, epoch_ms(now)),
             touches=NO_TOUCHES if person.profile is None else person.profile.touches,
             price_of=self._price_of,
             refused=refused,

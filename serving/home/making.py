@@ -15,7 +15,7 @@ from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
 from serving.home.choice import Choosing, Tables
 from serving.home.holidays import Days, PublicHolidays
-from serving.home.homepages import Homepages, Rows
+from serving.home.homepages import Homepages, Rows, SegmentOf
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
 from serving.home.weather import NoWeather, WeatherCache
@@ -50,6 +50,7 @@ def homepages_of(
     days: Calendar,
     tables: Tables,
     price_of: PriceOf,
+    segment_of: SegmentOf,
     clock: Clock,
     shown: Callable[[HomepageShown, Alias | None], None],
 ) -> Homepages:
@@ -65,6 +66,7 @@ def homepages_of(
         own_hosts=[host for host in origins if host],
         language=settings.language,
         price_of=price_of,
+        segment_of=segment_of,
         clock=clock,
         configuration_id=configuration.configuration_id,
         shown=shown,

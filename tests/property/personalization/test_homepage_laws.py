@@ -246,7 +246,7 @@ OF_EVERY_KIND: dict[str, list[Any]] = {
     "orders": [0, {"from": 1}, "unknown"],
     "session_depth": [0, {"from": 2, "to": 5}, "unknown"],
     "cart_value": [{"from": 50}, {"to": 0}, "unknown"],
-    "segment": ["vip", "unknown"],
+    "segment": ["champions", "new", "prospect", "unknown"],
 }
 TOUCHES = {
     channel_of(touch).lower(): touch

@@ -267,7 +267,7 @@ def test_the_facts_of_a_situation_are_its_values() -> None:
         local_time=datetime.fromisoformat("2026-11-23T19:05:30+00:00"),
     )
     touches = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), 1)
-    seen = Seen(now=NOW, stated=stated, profile=Profile(orders=2, sessions=4), touches=touches, segment="VIP")
+    seen = Seen(now=NOW, stated=stated, profile=Profile(orders=2, sessions=4), touches=touches, segment="can't lose")
     expected = {
         "device": "mobile",
         "channel": "paid search",
@@ -290,7 +290,7 @@ def test_the_facts_of_a_situation_are_its_values() -> None:
         "orders": 2,
         "session_depth": 0,
         "cart_value": 0.0,
-        "segment": "vip",
+        "segment": "can't lose",
         "moment": NOW.timestamp(),
     }
     facts = facts_of(resolve(seen), NOW)
@@ -358,7 +358,7 @@ def test_an_overlap_at_one_priority_is_told_with_an_example() -> None:
         ({"visitor": "new"}, {"orders": {"from": 1}}, False),
         ({"visitor": "regular"}, {"orders": 1}, False),
         ({"visitor": "returning"}, {"orders": 1}, True),
-        ({"visitor": "unknown"}, {"segment": "vip"}, False),
+        ({"visitor": "unknown"}, {"segment": "Can't Lose"}, False),
         ({"session_depth": {"from": 1}}, {"visits": "unknown"}, False),
         ({"temperature_c": "unknown"}, {"above_normal_c": {"above": 5}}, False),
         ({"country": "AU", "month": "december"}, {"season": "winter"}, False),
