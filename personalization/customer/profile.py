@@ -14,6 +14,7 @@ import msgspec
 
 from ingest.vocabulary.errors import Corrupt, NewerVersion
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
+from personalization.customer.engagement import NONE_YET, Engagement
 from personalization.customer.entries import newest_at_ms, newest_first
 from personalization.customer.touches import NO_TOUCHES, Touches
 
@@ -96,6 +97,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
         linked: subjects whose history moved here, the latest last.
         merged_into: the known subject that this one's history moved to, if it did.
         touches: which traffic sources brought them first, and to the newest visit.
+        engagement: how busy they were in the newest visit.
     """
 
     recents: Mapping[ProductId, Recent] = {}
@@ -113,6 +115,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     linked: tuple[Subject, ...] = ()
     merged_into: Subject | None = None
     touches: Touches = NO_TOUCHES
+    engagement: Engagement = NONE_YET
 
     @property
     def recent_products(self) -> tuple[ProductId, ...]:

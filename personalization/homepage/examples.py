@@ -42,6 +42,7 @@ _NAMED_DAYS = (
     ("occasion", "next_occasion", "days_to_occasion"),
 )
 _OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "first_channel"))
+_OF_VISIT = tuple(PLACE_OF[name] for name in ("session_depth", "engagement"))
 _SEGMENT = PLACE_OF["segment"]
 
 Chosen = dict[int, Fact]
@@ -88,11 +89,12 @@ def _person(box: Box) -> Iterator[Chosen]:
         kind = acquaintance_of(int(came or 0), int(bought or 0)) if known else None
         if not known and (came is not None or bought is not None):
             continue
-        depths = [each for each in _candidates(box, PLACE_OF["session_depth"], (0.0,)) if (each is not None) == known]
+        now = [[each for each in _candidates(box, place, (0.0,)) if (each is not None) == known] for place in _OF_VISIT]
         rest = {place: [each for each in _candidates(box, place) if known or each is None] for place in _OF_PERSON}
         rest[_SEGMENT] = [each for each in _candidates(box, _SEGMENT, SEGMENTS) if _may_be(each, bought)]
-        if depths and all(rest.values()) and _allows(box, visitor, kind):
-            counts: Chosen = {visits: came, orders: bought, visitor: kind, PLACE_OF["session_depth"]: depths[0]}
+        if all(now) and all(rest.values()) and _allows(box, visitor, kind):
+            counts: Chosen = {visits: came, orders: bought, visitor: kind}
+            counts |= {place: each[0] for place, each in zip(_OF_VISIT, now, strict=True)}
             yield counts | {place: each[0] for place, each in rest.items()}
 
 

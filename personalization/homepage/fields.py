@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, NamedTuple, get_args
 
 from ingest.vocabulary.context import TEXT_LENGTH_MAX, Device
+from personalization.customer.engagement import POINTS_A_VIEW, points_max
 from personalization.customer.segments import SEGMENTS
 from personalization.situation.channels import CHANNELS
 from personalization.situation.days.ahead import AHEAD_DAYS_MAX
@@ -28,6 +29,7 @@ Facts = tuple[Fact, ...]
 UNKNOWN = "unknown"
 MINUTES_A_DAY = 1_440
 COUNT_MAX = 1_000_000  # of visits, orders, products; a typing mistake must not outgrow a float's whole numbers
+ENGAGEMENT_MAX = points_max / POINTS_A_VIEW
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1).toordinal(), date(2999, 12, 31).toordinal()
 _LAST_MOMENT = datetime(2999, 12, 31, tzinfo=UTC).timestamp()
 
@@ -97,6 +99,7 @@ FIELDS = (
     _count("visits", "visits, this one included"),
     _count("orders", "orders that were kept"),
     _count("session_depth", "products looked at in this visit"),
+    Field("engagement", "number", "how busy the visitor is now, in views that fade", (), 0, ENGAGEMENT_MAX),
     Field("cart_value", "number", "what the cart is worth, in the shop's currency", (), 0, CART_VALUE_MAX),
     _choice("segment", SEGMENTS, "RFM segment among the shop's buyers"),
     Field("moment", "moment", "the moment, in Unix seconds: schedules only", (), 0, _LAST_MOMENT),

@@ -120,6 +120,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     orders: Part[int]
     session_depth: Part[int]
     cart_value: Part[float]
+    engagement: Part[float]
     segment: Part[str]
     personal: bool
     impersonal: str
@@ -330,7 +331,7 @@ def _measured(value: object, seen: Seen) -> Part:  # type: ignore[type-arg]
 
 def _person(seen: Seen, *, personal: bool) -> dict[str, Part]:  # type: ignore[type-arg]
     if not personal or seen.profile is None:
-        names = ("acquaintance", "visits", "orders", "session_depth", "cart_value", "segment")
+        names = ("acquaintance", "visits", "orders", "session_depth", "cart_value", "engagement", "segment")
         return {name: unknown() for name in names}
     visitor = visitor_of(seen.profile, epoch_ms(seen.now), seen.price_of)
     parts = {name: derived(value, COUNTED, "profile") for name, value in msgspec.structs.asdict(visitor).items()}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.ids import ProductId
+from personalization.customer.engagement import Engagement
 from personalization.customer.profile import CartLine, Profile, Recent
 from personalization.customer.touches import NO_TOUCHES, evolve_touches
 from personalization.homepage.choosing import read_homepage
@@ -245,6 +246,7 @@ OF_EVERY_KIND: dict[str, list[Any]] = {
     "visits": [1, {"from": 3}, "unknown"],
     "orders": [0, {"from": 1}, "unknown"],
     "session_depth": [0, {"from": 2, "to": 5}, "unknown"],
+    "engagement": [0, {"from": 5}, {"below": 2}, "unknown"],
     "cart_value": [{"from": 50}, {"to": 0}, "unknown"],
     "segment": ["champions", "new", "prospect", "unknown"],
 }
@@ -297,6 +299,7 @@ def realised(facts: Facts) -> Facts:
             orders=int(told["orders"] or 0),
             sessions=int(told["visits"]),
             last_seen_ms=at_ms,
+            engagement=Engagement(round(1_000 * float(told["engagement"])), at_ms),
         )
         if told["first_channel"] is not None:
             touches = evolve_touches(NO_TOUCHES, TOUCHES[str(told["first_channel"])], at_ms)

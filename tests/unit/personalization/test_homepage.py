@@ -289,6 +289,7 @@ def test_the_facts_of_a_situation_are_its_values() -> None:
         "visits": 5,
         "orders": 2,
         "session_depth": 0,
+        "engagement": 0.0,
         "cart_value": 0.0,
         "segment": "can't lose",
         "moment": NOW.timestamp(),
