@@ -26,7 +26,6 @@ from recommender.kernels.arrays import (
     Extras,
     Fresh,
     Held,
-    Lists,
     Out,
     Work,
     hold,
@@ -35,8 +34,9 @@ from recommender.kernels.arrays import (
     new_work,
 )
 from recommender.kernels.kinds import mark_kinds
+from recommender.kernels.listing import Merger, merger_of, new_room, rank_lists
 from recommender.kernels.merging import count_extras
-from recommender.kernels.ranking import any_stale, rank_for_person, rank_lists, rank_together, rank_wanted
+from recommender.kernels.ranking import any_stale, rank_for_person, rank_together, rank_wanted
 from recommender.loading import frozen_of, kinds_of, lists_of
 from recommender.neighbours_of_text import TextNeighbours
 from recommender.ranker.rankers import Rankers
@@ -89,10 +89,13 @@ class LiveModels:
         self._product_of: ProductLookup = product_of or (lambda product_index: None)
         self._frozen = frozen_of(snapshot, tail.index_of_row, len(index))
         self._frozen_held = hold(self._frozen)
-        self._similar = hold(lists_of(snapshot, "similar.similar"))
-        self._styles = hold(lists_of(snapshot, "similar.styles"))
-        related = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
-        self._related = hold(lists_of(related, "related", "."))
+        ranked = None if snapshot is None or "related.start" not in snapshot else snapshot  # without a ranker none
+        similar, styles = lists_of(snapshot, "similar.similar"), lists_of(snapshot, "similar.styles")
+        room, related = new_room(len(tail.index_of_row)), lists_of(ranked, "related", ".")
+        self._similar_lists = hold(similar)
+        self._similar, self._styles, self._related = (
+            hold(merger_of(self._frozen, lists, room)) for lists in (similar, styles, related)
+        )
         self._kinds = hold(kinds_of(snapshot))
         self._categories = LiveCategories(snapshot, tail, self._product_of)
         self._text = TextNeighbours(snapshot, tail.index_of_row)
@@ -169,7 +172,7 @@ class LiveModels:
             self._frozen_held,
             held,
             extras,
-            self._similar,
+            self._similar_lists,
             self._categories.now(fresh),
             work,
             out,
@@ -214,9 +217,10 @@ class LiveModels:
 
     def _followed(self, found: Candidates, limit: int, excluded: IntVector) -> Candidates:
         """Candidates with what is popular behind them, up to the limit; its scores only say that it comes later."""
-        missing, taken = limit - len(found.products), np.concatenate((excluded, found.products))
+        missing = limit - len(found.products)
         if missing <= 0:
             return found
+        taken = np.concatenate((excluded, found.products))
         popular = self.popular(None, limit + len(excluded)).products
         more = popular[~np.isin(popular, taken)][:missing]
         size = len(more)
@@ -300,11 +304,10 @@ class LiveModels:
             self._extras, self._extras_held = extras, hold(extras)
         self._extras_used = used + count
 
-    def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, lists: Held[Lists]) -> Candidates:
+    def _from_lists(self, kind: ReasonKind, seeds: Seeds, limit: int, merger: Held[Merger]) -> Candidates:
         (fresh, _), out = self._fresh(), _room(limit)
         products, weights = self._known(seeds, fresh)
-        work = self._work(fresh)
-        count = rank_lists(products, weights, len(out.scores), DEPTH_MAX, self._frozen_held, lists, work, out)
+        count = rank_lists(products, weights, DEPTH_MAX, merger, out.scores, out.products, out.because)
         if count or not len(products):
             return _candidates(kind, out, count)
         for seed in products.tolist():
@@ -345,6 +348,8 @@ class _HeldWork:
 
 def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
     """The first `limit` candidates that are not excluded."""
+    if not len(excluded):
+        return found if len(found.products) <= limit else Candidates(found.kind, *(part[:limit] for part in found[1:]))
     kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
     columns: list[Array] = [column[kept] for column in found[1:]]
     return Candidates(found.kind, *columns)

@@ -7,7 +7,6 @@ that candidates and rankers are made from) never sees these people; see `recomme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,34 +14,30 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import VIEW, CountVector, IntVector
+from recommender.kernels.assembling import join
 
 VIEWED_OF_A_DAY_MAX = 500  # different products: a new one every minute for more than eight hours
 PURPOSES = ("analytics", "personalization")  # who refuses either is not learned from
 
 
-class Word(NamedTuple):
-    """What a subject said of consent, by purpose; ordered by time, then the hash of the event."""
+class Words(NamedTuple):
+    """What subjects said of consent, in any order: when, by which event, on which of `PURPOSES`, and whether yes."""
 
-    time_s: int
-    event_hash: int
-    subject: int
-    purposes: Mapping[str, bool]
+    time_s: CountVector
+    event: NDArray[np.uint64]
+    subject: IntVector
+    purpose: NDArray[np.int8]
+    agreed: NDArray[np.int8]
 
 
-def heads_of(links: Sequence[tuple[int, int]], names: int) -> CountVector:
-    """For each subject one of its person's, the same for all that are linked, (names,)."""
-    head: dict[int, int] = {}
+def heads_of(first: IntVector, second: IntVector, names: int) -> CountVector:
+    """For each subject one of its person's, the same for all that are linked, (names,).
 
-    def find(number: int) -> int:
-        while head.get(number, number) != number:
-            number = head[number]
-        return number
-
-    for visitor, known in links:
-        head[find(visitor)] = find(known)
+    Args:
+        first, second: subjects that are one person's, link by link.
+    """
     heads = np.arange(names, dtype=np.int64)
-    for number in head:
-        heads[number] = find(number)
+    join(heads, first, second)
     return heads
 
 
@@ -61,15 +56,16 @@ def people_of(heads: CountVector, subject: CountVector, subjects: int) -> IntVec
     return person
 
 
-def refusing(words: Iterable[Word], heads: CountVector, subject: CountVector) -> CountVector:
+def refusing(words: Words, heads: CountVector, subject: CountVector) -> CountVector:
     """The new numbers of all subjects of people of whom one subject's newest word on one of `PURPOSES` is a no."""
-    newest: dict[tuple[int, str], bool] = {}
-    for word in sorted(words, key=lambda word: word[:3]):
-        for purpose in PURPOSES:
-            if purpose in word.purposes:
-                newest[word.subject, purpose] = word.purposes[purpose]
-    refused = [number for (number, _), agreed in newest.items() if not agreed]
-    found = subject[np.isin(heads, heads[np.array(refused, np.int64)])]
+    refused = [np.zeros(0, np.int64)]
+    in_time = np.lexsort((words.event, words.time_s))
+    for purpose in range(len(PURPOSES)):
+        said = in_time[words.purpose[in_time] == purpose]
+        agreed = np.ones(len(heads), np.int8)
+        agreed[words.subject[said]] = words.agreed[said]  # of several the last stays
+        refused.append(np.flatnonzero(agreed == 0))
+    found = subject[np.isin(heads, heads[np.concatenate(refused)])]
     return found[found >= 0]
 
 
@@ -78,9 +74,11 @@ def inhuman(person: IntVector, product: IntVector, kind: NDArray[np.int8], time_
 
     Neither repeated views nor orders matter: a page may reload itself, and a firm may order a thousand lines.
 
-    Cost: a sort of the views.
+    Cost: a count of the views, and a sort of those of whoever has so many at all.
     """
     views = np.flatnonzero(kind == VIEW)
+    viewed_ever = np.bincount(person[views])
+    views = views[viewed_ever[person[views]] > VIEWED_OF_A_DAY_MAX]
     seen = np.stack((person[views], time_s[views] // DAY_S, product[views]), axis=1).astype(np.int64)
     seen = seen[np.lexsort(seen.T[::-1])]
     is_new = np.any(np.diff(seen, axis=0, prepend=-1) != 0, axis=1)

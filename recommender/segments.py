@@ -27,7 +27,8 @@ from ingest.vocabulary.events import (
     WishlistAdded,
 )
 from ingest.vocabulary.ids import OrderId, ProductId
-from recommender.interactions import CART, ORDER, VIEW, WISHLIST, lines_that_count, occurred_s, order_hash
+from ingest.vocabulary.ranking import CART, ORDER, VIEW, WISHLIST
+from recommender.facts import lines_that_count, occurred_s, order_hash
 
 SEGMENT_OFFSETS = 128  # a segment stays below some 50 KB, small enough to rewrite with every batch
 CANCELLATION, ERASURE, RETURN = ORDER + 1, ORDER + 2, ORDER + 3

@@ -5,13 +5,15 @@ Orders are often told by a shop's backend, which knows neither device nor weathe
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ingest.vocabulary.events import CustomerEvent, HomepageShown
 from ingest.vocabulary.ranking import CountVector, IntVector
 from ingest.vocabulary.situations import Parts, parts_of, parts_of_facts
+from recommender.kernels.assembling import last_seen, order_in_time
 
 LASTS_S = 1_800  # the pause that ends a visit
 
@@ -23,52 +25,36 @@ def situation_of(event: CustomerEvent) -> Parts:
     return () if event.context is None else parts_of(event.context)
 
 
-class Sightings:
-    """Who was in which situation when, gathered in any order. Memory: 16 bytes each."""
+class Sightings(NamedTuple):
+    """Who was in which situation when, in any order.
 
-    def __init__(self) -> None:
-        self._times, self._subjects, self._situations = array("q"), array("i"), array("i")
-        self._numbers: dict[Parts, int] = {}
-
-    def add(self, time_s: int, subject: int, parts: Parts) -> None:
-        """Somebody was in a situation."""
-        self._times.append(time_s)
-        self._subjects.append(subject)
-        self._situations.append(self._numbers.setdefault(parts, len(self._numbers)))
-
-    def at(
-        self, people: CountVector, time_s: CountVector, person_of: CountVector
-    ) -> tuple[tuple[Parts, ...], IntVector]:
-        """The situations there are, sorted, and the row of that in which each deed was done; -1 for none.
-
-        Args:
-            people, time_s: who did something and when, (m,).
-            person_of: for each subject, as they were given to `add`, the number that `people` has them by.
-        """
-        situations = sorted(self._numbers)
-        if not situations:
-            return (), np.full(len(people), -1, np.int32)
-        row_of = np.empty(len(situations), np.int64)
-        row_of[[self._numbers[parts] for parts in situations]] = np.arange(len(situations))
-        rows = row_of[np.array(self._situations, np.int64)]
-        seen, times = person_of[np.array(self._subjects, np.int64)], np.array(self._times, np.int64)
-        order = np.lexsort((rows, times, seen))
-        rows, seen, times = rows[order], seen[order], times[order]
-        last = _last_at_or_before(seen, times, people, time_s)
-        found = last >= 0
-        found[found] = (seen[last[found]] == people[found]) & (time_s[found] - times[last[found]] <= LASTS_S)
-        situation = np.full(len(people), -1, np.int32)
-        situation[found] = rows[last[found]]
-        return tuple(situations), situation
-
-
-def _last_at_or_before(seen: CountVector, times: CountVector, people: CountVector, time_s: CountVector) -> CountVector:
-    """For each (person, time) the last of the sorted pairs (seen, times) that is not after it; -1 where all are.
-
-    Pairs become single numbers by the rank of their times, which two 64-bit numbers would not fit into.
+    Attributes:
+        subject, time_s, situation: (n,); `situation` is a row of `known`.
     """
-    moments = np.unique(times)
-    width = len(moments) + 1
-    keys = seen * width + np.searchsorted(moments, times) + 1
-    asked = people.astype(np.int64) * width + np.searchsorted(moments, time_s, side="right")
-    return np.searchsorted(keys, asked, side="right").astype(np.int64) - 1
+
+    subject: IntVector
+    time_s: CountVector
+    situation: IntVector
+    known: Sequence[Parts]
+
+
+def situations_at(
+    sightings: Sightings, people: CountVector, time_s: CountVector, person_of: CountVector
+) -> tuple[tuple[Parts, ...], IntVector]:
+    """The situations somebody was in, sorted, and the row of that in which each deed was done; -1 for none.
+
+    Args:
+        people, time_s: who did something and when, (m,), in order of time.
+        person_of: for each subject the number that `people` has it by.
+    """
+    found = np.full(len(people), -1, np.int32)
+    there = np.unique(sightings.situation)
+    if not len(there):
+        return (), found
+    there = np.array(sorted(there.tolist(), key=sightings.known.__getitem__), np.int64)
+    row_of = np.empty(len(sightings.known), np.int32)
+    row_of[there] = np.arange(len(there))
+    in_time = order_in_time(sightings.time_s, np.zeros(len(sightings.time_s), np.uint64))
+    seen, rows = person_of[sightings.subject[in_time]], row_of[sightings.situation[in_time]]
+    last_seen(people, time_s, seen, sightings.time_s[in_time], rows, LASTS_S, len(person_of), found)
+    return tuple(sightings.known[row] for row in there.tolist()), found

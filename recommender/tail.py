@@ -19,7 +19,8 @@ from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ranking import IntVector, ProductIndex
 from recommender.configuration import TrainingConfiguration
 from recommender.decay import day_of, decay_between, decay_tables, size_damping
-from recommender.interactions import KIND_UNITS, ORDER, left_of
+from recommender.facts import left_of
+from recommender.interactions import KIND_UNITS, ORDER
 from recommender.kernels.arrays import HELD, NODES, SHOP_ORDERS, TODAY, UNITS, Fresh
 from recommender.kernels.tailing import append_order, append_units, begin_day, replace_order, resign_order
 from recommender.models.bought_together import find_order

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from ingest.catalog import CatalogueView
 from ingest.click_tokens import ClickTokens
 from ingest.collector import Collector
@@ -34,6 +36,7 @@ from personalization.customer.projection import ProfileProjection
 from recommender.segments import TailProjection, is_within
 from recommender.snapshot import SnapshotStore
 from serving.access import AccessKeys
+from serving.columns import LogColumns
 from serving.configuration import Configuration
 from serving.folder import server_lock, training_lock
 from serving.idle_visitors import expire_idle_visitors
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from ingest.folding.group import GroupProjector
     from ingest.states.redis import RedisStateStore
     from ingest.states.sqlite import SqliteStateStore
+    from recommender.interactions import Interactions
     from recommender.training import Trained
     from serving.answers import Answers
     from serving.home.homepages import Homepages
@@ -107,6 +111,7 @@ class Engine:
         self.collector = Collector(self.log, self.keyring, clock, self.consents_of)
         self.erasure = Erasure(self.log, self.keyring, self.dead_letters, clock)
         self.people = People(self.log, self.keyring, self.projector)
+        self.columns = LogColumns(folder, self.log, backend.repeats)
         self.snapshots = SnapshotStore(folder / "snapshots")
         self._answers: Answers | None = None
         self.erasure.resume()
@@ -165,7 +170,7 @@ class Engine:
                 yield list(self._backend.repeats.without(batch))
 
     def events(self, cut: Sequence[int], until: datetime | None) -> Iterator[Event]:
-        """The facts up to a cut; only what was known at `until`, if that is given."""
+        """The facts up to a cut; only what was known at `until`, if that is given. Training reads `columns`."""
         for batch in self.batches(cut):
             for recorded in batch:
                 if until is None or recorded.event.known_at <= until:
@@ -183,17 +188,24 @@ class Engine:
         Raises:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
-        from personalization.customer.buyers import Buyers
+        from recommender import buyers
+        from recommender.interactions import assembled
         from recommender.training import train
-        from serving.buyers import kept_thresholds
 
         lock = training_lock(self.folder)
         try:
             cut = self.store.positions()
             check = self._guard if until is None and not force else lambda arrays: None
-            buyers = Buyers()
-            events, models = buyers.hearing(self.events(cut, until)), self.configuration.models
-            trained = train(events, models, self.snapshots, progress, check, lambda: kept_thresholds(buyers))
+
+            more: dict[str, Any] = {}
+
+            def history() -> Interactions:
+                self.columns.extend(cut)
+                columns = self.columns.read(cut)
+                more.update(buyers.arrays_of(buyers.thresholds_of(columns, until)))
+                return assembled(columns, until)
+
+            trained = train(history, self.configuration.models, self.snapshots, progress, check, more)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()
@@ -261,16 +273,19 @@ class Engine:
         return tuple(min(offsets) for offsets in zip(*cuts, strict=True)) if cuts else FROM_THE_START
 
     def replay(self, *, verify: bool, progress: Progress) -> Replayed:
-        """Rebuild every state, or compare them with what the log comes to."""
+        """Rebuild every state and the columns, or compare them with what the log comes to."""
         repeats = self._backend.repeats
         if verify:
             needed = self.is_needed
-            return compare(self.log, self.store, self.projections, needed=needed, progress=progress, repeats=repeats)
+            found = compare(self.log, self.store, self.projections, needed=needed, progress=progress, repeats=repeats)
+            return found if found.difference else msgspec.structs.replace(found, difference=self.columns.difference())
         with contextlib.ExitStack() as held:
             if self._backend.project is None:
                 held.callback(server_lock(self.folder).release)
             self._backend.start_over()
-            return rebuild(self.log, self.store, self.projections, progress, repeats)
+            replayed = rebuild(self.log, self.store, self.projections, progress, repeats)
+        self.columns.rebuild(self.store.positions())
+        return replayed
 
     def projector_of_the_group(self) -> GroupProjector:
         """One more projector.

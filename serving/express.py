@@ -1,6 +1,6 @@
-"""The express lane: a row asked for by address, as every page view does, past the framework's bookkeeping.
+"""The express lane: what every page view asks for by address, a row or the homepage, past the framework's bookkeeping.
 
-Routing, request and response objects cost more than the row itself. The lane takes only what it can answer in full:
+Routing, request and response objects cost more than a row itself. The lane takes only what it can answer in full:
 any other method, and whatever goes wrong, is left to the application, which says what is wrong with it.
 """
 
@@ -12,10 +12,12 @@ from typing import Any
 
 from serving.engine import Engine
 from serving.routes.guard import JSON_TYPE, KEPT_BY_NOBODY, encoded
+from serving.routes.homepage import home_asked_by_address
 from serving.routes.recommendations import row_asked_by_address
 
-PREFIX = "/v1/recommendations/"
-ROUTE = "recommendations.one"  # what the application calls it, so that both are counted as one
+ROWS, HOMEPAGE = "/v1/recommendations/", "/v1/homepage"
+# What the application calls them, so that both ways are counted as one.
+ROW_ROUTE, HOMEPAGE_ROUTE = "recommendations.one", "homepage.homepage"
 
 Environment = dict[str, Any]
 Header = tuple[str, str]
@@ -32,17 +34,27 @@ class ExpressLane:
     def __call__(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
         """Answer one request, as PEP 3333 says."""
         path: str = environ["PATH_INFO"]
-        if not path.startswith(PREFIX) or environ["REQUEST_METHOD"] != "GET":
+        if path == HOMEPAGE:
+            route = HOMEPAGE_ROUTE
+        elif path.startswith(ROWS):
+            route = ROW_ROUTE
+        else:
+            return self.application(environ, start_response)
+        if environ["REQUEST_METHOD"] != "GET":
             return self.application(environ, start_response)
         began = time.perf_counter()
         try:
-            content = encoded(row_asked_by_address(self._engine, path[len(PREFIX) :], environ))
+            content = encoded(
+                home_asked_by_address(self._engine, environ)
+                if route is HOMEPAGE_ROUTE
+                else row_asked_by_address(self._engine, path[len(ROWS) :], environ)
+            )
         except Exception:  # noqa: BLE001 - the application meets it again, and answers and logs it
             return self.application(environ, start_response)
         headers = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(content))), KEPT_BY_NOBODY]
         headers += shared_with(environ.get("HTTP_ORIGIN"), self._origins)
         start_response("200 OK", headers)
-        self._engine.metrics.answered(ROUTE, "GET", 200, time.perf_counter() - began)
+        self._engine.metrics.answered(route, "GET", 200, time.perf_counter() - began)
         return (content,)
 
 

@@ -9,19 +9,20 @@ import structlog
 
 from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
+from ingest.vocabulary.buyers import Thresholds
 from ingest.vocabulary.errors import Corrupt, NotFound
 from ingest.vocabulary.events import ProductUpserted, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.ranking import Candidates, Degradation
 from personalization.customer.profile import Profile
-from personalization.customer.segments import Thresholds, segment_of
+from personalization.customer.segments import segment_of
+from recommender.buyers import thresholds_in
 from recommender.configuration import TrainingConfiguration
 from recommender.live import LiveModels
 from recommender.segments import Segment, TailProjection, entry_of, segment_key
 from recommender.snapshot import Publication, Snapshot, SnapshotStore
 from recommender.tail import Tail
-from serving.buyers import thresholds_in
 from serving.recommendations import LiveModelsOfMoment
 
 _log = structlog.get_logger(__name__)

@@ -31,7 +31,6 @@ purpose_length_max = 50  # a purpose is a word
 linked_max = 20  # devices of one person; more is a shared account
 quantity_max = 1_000_000  # a typing mistake must not outgrow 64 bits
 weight_max = 1_000  # a hundred views; beyond that a product is simply the favourite
-amount_e4_max = 10**15  # one order of 100 000 million; a typing mistake must not outgrow 64 bits
 revenue_e4_max = 2**63 - 1  # what the encoding holds
 
 VERSION = 1

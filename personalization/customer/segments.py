@@ -14,8 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Literal, get_args
 
-import msgspec
-
+from ingest.vocabulary.buyers import Thresholds
 from ingest.vocabulary.clock import DAY_S
 from personalization.customer.profile import Profile
 
@@ -36,8 +35,6 @@ Segment = Literal[
 SEGMENTS: tuple[Segment, ...] = get_args(Segment)
 
 SCORE_MAX = 5
-RETURNED_SHARES = (0.5, 0.75, 0.9, 0.975)  # of those who come back, for recency
-QUINTILES = (0.2, 0.4, 0.6, 0.8)
 LONG_AGO_DAYS = 10**9  # an order whose time is forgotten
 DAY_MS = DAY_S * 1_000
 
@@ -51,24 +48,6 @@ _GRID: tuple[tuple[Segment, ...], ...] = (
 )
 OF_ONE_ORDER = frozenset(segment for row in _GRID for segment in row[: (1 + SCORE_MAX) // 2]) - {"prospect"}
 """What somebody with one order may be: their frequency is 1, and so the middle with money 3 at most."""
-
-
-class Thresholds(msgspec.Struct, frozen=True, gc=False):
-    """What parts the scores of a shop's buyers: four edges each, ascending; a number beyond n of them scores n more.
-
-    Attributes:
-        days: from an order to the next.
-        orders: that were kept.
-        spent_e4: in the currency that most orders are in, in ten-thousandths of its unit.
-        buyers, returns: how many persons and repeated orders they were found from.
-    """
-
-    days: tuple[int, ...]
-    orders: tuple[int, ...]
-    spent_e4: tuple[int, ...]
-    currency: str
-    buyers: int
-    returns: int
 
 
 def segment_of(profile: Profile, thresholds: Thresholds, now_ms: int) -> Segment:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import CART, NOTHING, ORDER, VIEW, WISHLIST, CountVector, History, IntVector
-from personalization.customer.entries import Timed, newest_first
+from personalization.customer.entries import Timed
 from personalization.customer.profile import Profile
 from personalization.customer.touches import session_gap_ms
 
@@ -25,13 +25,26 @@ Find = Callable[[ProductId], int | None]
 def history_of(profile: Profile, find: Find) -> History:
     """Everything a profile remembers; of one product at one moment the strongest kind: an order before a cart.
 
-    Cost: 0.5 µs an entry, at most 140 of them.
+    Cost: 0.4 µs an entry, at most 140 of them.
     """
-    deeds: dict[tuple[int, ProductId], int] = {}
-    _note(deeds, profile.recents, VIEW, recent_deeds_max)
-    _note(deeds, profile.wishlist, WISHLIST, kept_deeds_max)
-    _note(deeds, profile.cart, CART, kept_deeds_max)
-    _note(deeds, profile.purchased, ORDER, bought_deeds_max)
+    deeds = _newest(profile.recents, VIEW, recent_deeds_max)
+    deeds |= _newest(profile.wishlist, WISHLIST, kept_deeds_max)
+    deeds |= _newest(profile.cart, CART, kept_deeds_max)
+    deeds |= _newest(profile.purchased, ORDER, bought_deeds_max)
+    return _history(deeds, find)
+
+
+def orders_of(profile: Profile, find: Find) -> History:
+    """What a profile remembers, with the products of its recent orders once for each order they were in.
+
+    Cost: as `history_of`, and 0.5 µs a line of the recent orders, at most 300 of them.
+    """
+    deeds = _newest(profile.recents, VIEW, recent_deeds_max)
+    deeds |= _newest(profile.cart, CART, kept_deeds_max)
+    deeds |= _newest(profile.purchased, ORDER, len(profile.purchased))
+    for order in profile.recent_orders.values():
+        if order.counted:
+            deeds.update(dict.fromkeys(((order.at_ms, product_id) for product_id in order.lines), ORDER))
     return _history(deeds, find)
 
 
@@ -47,9 +60,7 @@ def visit_of(history: History, newest_ms: int) -> History:
 
 def cart_history(profile: Profile, find: Find) -> History:
     """What is in the cart."""
-    deeds: dict[tuple[int, ProductId], int] = {}
-    _note(deeds, profile.cart, CART, kept_deeds_max)
-    return _history(deeds, find)
+    return _history(_newest(profile.cart, CART, kept_deeds_max), find)
 
 
 def last_order_history(profile: Profile, find: Find) -> History:
@@ -83,22 +94,24 @@ def followed_by(history: History, later: History) -> History:
     )
 
 
-def _note(
-    deeds: dict[tuple[int, ProductId], int], entries: Mapping[ProductId, Timed], kind: int, newest_max: int
-) -> None:
-    for product_id in islice(newest_first(entries), newest_max):
-        deeds[entries[product_id].at_ms, product_id] = kind
+def _newest(entries: Mapping[ProductId, Timed], kind: int, newest_max: int) -> dict[tuple[int, ProductId], int]:
+    newest = islice(reversed(entries.items()), newest_max)  # type: ignore[call-overload]  # entries of a profile know
+    return {(entry.at_ms, product_id): kind for product_id, entry in newest}  # their order both ways
 
 
 def _history(deeds: Mapping[tuple[int, ProductId], int], find: Find) -> History:
     """The deeds whose products were ever heard of, in order of time and id."""
-    found = [
-        (product_index, at_ms, kind)
-        for (at_ms, product_id), kind in sorted(deeds.items())
-        if (product_index := find(product_id)) is not None
-    ]
-    if not found:
+    rows: list[int] = []
+    times_ms: list[int] = []
+    kinds: list[int] = []
+    for deed in sorted(deeds):
+        at_ms, product_id = deed
+        product_index = find(product_id)
+        if product_index is not None:
+            rows.append(product_index)
+            times_ms.append(at_ms)
+            kinds.append(deeds[deed])
+    if not rows:
         return NO_HISTORY
-    products, times_ms, kinds = zip(*found, strict=True)
     times_s: CountVector = np.array(times_ms, np.int64) // 1_000
-    return History(np.array(products, np.int32), times_s, np.array(kinds, np.int8))
+    return History(np.array(rows, np.int32), times_s, np.array(kinds, np.int8))

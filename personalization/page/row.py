@@ -5,17 +5,16 @@ Local to one call of `rank`, which is why it may change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
-from ingest.vocabulary.ranking import IntVector, ReasonKind
+from ingest.vocabulary.ranking import FloatVector, IntVector, ReasonKind
 from personalization.page.filters import allowed
-from personalization.page.shelf import CATEGORY_SEPARATOR
+from personalization.page.shelf import CATEGORY_SEPARATOR, BoolVector
 from personalization.page.strategies import Asking, Offer
 
 PLACES_A_STAND_IN = 10  # of a row whose complements come first, for the strongest product of the asked one's own kind
@@ -94,57 +93,56 @@ class Row:
         return len(self.picks) >= self.limit - self._places_kept
 
     def add(self, offer: Offer) -> None:
-        """Takes what the row lacks from an offer; what has been considered before is passed over."""
-        products = offer.candidates.products
+        """Takes what the row lacks from an offer; what has been considered before is passed over.
+
+        A row is full after a dozen of the many candidates, so each is looked at when it is its turn.
+        """
+        _, products, scores, because, orders, lift = offer.candidates
         if not len(products):
             return
-        mask = allowed(products, self._asking.shelf, self._asking.request.filter)
-        kept = slice(None) if mask.all() else mask
-        products = products[kept]
-        scores, because, orders, lift = (column[kept].tolist() for column in offer.candidates[2:])
-        kinds = _kinds(offer, orders)
-        places = self._places_behind(offer, products, lift)
-        groups = self._item_group[products].tolist() if self._one_per_group else repeat(-1)
-        considered, refused, taken_groups = self._considered, self.refused, self._groups
-        id_of, picks, room = self._asking.shelf.product_id, self.picks, self.limit - self._places_kept
-        for product_index, group, kind, score, cause, common, over_chance, outside, behind in zip(
-            products.tolist(),
-            groups,
-            kinds,
-            scores,
-            because,
-            orders,
-            lift,
-            self._outside(products),
-            places,
-            strict=False,
-        ):
+        places, behind_of, is_outside = self._looked_at(offer)
+        considered, refused, taken_groups, blocked = self._considered, self.refused, self._groups, self._blocked
+        group_of = self._item_group.item if self._one_per_group else None
+        id_of, spelled_ids, picks = self._asking.shelf.product_id, self._spelled, self.picks
+        room = self.limit - self._places_kept
+        for at, product_index in places:
             if product_index in considered:
-                if product_index in self._blocked:
+                if product_index in blocked:
                     refused[product_index] = "blocked"
-            elif cause == product_index:
+                continue
+            cause = because.item(at)
+            if cause == product_index:
                 refused[product_index] = "itself"
-            elif group in taken_groups:
+                continue
+            group = -1 if group_of is None else group_of(product_index)
+            if group in taken_groups:
                 refused[product_index] = "variant"
-            elif not (outside and len(self._unwanted) >= self._held_max):
-                considered.add(product_index)
-                pick = Pick(product_index, kind, score, cause, common, over_chance, offer.category)
-                rule = self._rule_against(product_index, group, outside) if self._ruled else None
-                spelled = self._spelled.get(id_of(product_index).lower())
-                if spelled is not None and self._is_spelled_otherwise(product_index, spelled):
-                    rule = "spelling"
-                if rule is not None:
-                    refused[product_index] = rule
-                    self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
-                    continue
-                if behind is None:
-                    self._take(pick, group)
-                elif len(behind) < self.limit:  # a row's worth is all that could be wanted
-                    refused[product_index] = "complements_first"
-                    behind.append(pick)
-                    room = self.limit - self._places_kept
-                if len(picks) >= room:
-                    return
+                continue
+            outside = is_outside is not None and is_outside[at]
+            if outside and len(self._unwanted) >= self._held_max:
+                continue
+            considered.add(product_index)
+            common = orders.item(at)
+            kind = offer.candidates.kind if common or offer.unproven is None else offer.unproven
+            pick = Pick(product_index, kind, scores.item(at), cause, common, lift.item(at), offer.category)
+            rule = self._rule_against(product_index, group, outside) if self._ruled else None
+            spelled = id_of(product_index).lower()
+            other = spelled_ids.get(spelled)
+            if other is not None and self._is_spelled_otherwise(product_index, other):
+                rule = "spelling"
+            if rule is not None:
+                refused[product_index] = rule
+                self._hold(self._capped if rule == "cap" else self._unwanted, pick, group)
+                continue
+            behind = None if behind_of is None else behind_of[at]
+            if behind is None:
+                self._take(pick, group, spelled)
+            elif len(behind) < self.limit:  # a row's worth is all that could be wanted
+                refused[product_index] = "complements_first"
+                behind.append(pick)
+                room = self.limit - self._places_kept
+            if len(picks) >= room:
+                return
 
     def pin(self, product_index: int) -> Pick | None:
         """The pick of a pinned product, unless a hard filter refuses it; rules do not concern it."""
@@ -187,20 +185,48 @@ class Row:
             return 0
         return min(len(self._behind.stand_ins), self.limit // PLACES_A_STAND_IN)
 
-    def _places_behind(self, offer: Offer, products: IntVector, lift: list[float]) -> Iterable[list[Pick] | None]:
-        """Where what is bought together goes; None for the row itself."""
-        behind = self._behind
-        if behind is None or offer.candidates.kind != "bought_together":
-            return repeat(None)
-        asking, blocked = self._asking, self._blocked
+    def _looked_at(
+        self, offer: Offer
+    ) -> tuple[Iterable[tuple[int, int]], dict[int, list[Pick] | None] | None, BoolVector | None]:
+        """The places and products of an offer that the hard filters let through.
+
+        Returns also, by place, where what is bought together goes (None: into the row) and what is in another category
+        than it should be; None where no rule asks.
+        """
+        products, asking = offer.candidates.products, self._asking
+        in_rank_order = self._behind is not None and offer.candidates.kind == "bought_together"
+        if asking.request.filter is None and not in_rank_order and not self._leaf:
+            return self._on_shelf(products), None, None
+        kept = np.flatnonzero(allowed(products, asking.shelf, asking.request.filter))
+        places = kept.tolist()
+        inside = products[kept]
+        behind_of = self._places_behind(places, inside, offer.candidates.lift[kept]) if in_rank_order else None
+        is_outside = None
+        if self._leaf:
+            is_outside = np.zeros(len(products), np.bool_)
+            is_outside[kept] = ~asking.shelf.in_category(self._leaf, inside)
+        return zip(places, inside.tolist(), strict=True), behind_of, is_outside
+
+    def _on_shelf(self, products: IntVector) -> Iterator[tuple[int, int]]:
+        """What `allowed` lets through where a request filters nothing, one after the other."""
+        shelf = self._asking.shelf
+        size, is_listed, is_sellable = len(shelf.listed), shelf.listed.item, shelf.sellable.item
+        for place, product_index in enumerate(products.tolist()):
+            if product_index < size and is_listed(product_index) and is_sellable(product_index):
+                yield place, product_index
+
+    def _places_behind(self, places: list[int], products: IntVector, lift: FloatVector) -> dict[int, list[Pick] | None]:
+        """Where what is bought together goes, by place; None for the row itself."""
+        behind, asking, blocked = self._behind, self._asking, self._blocked
+        assert behind is not None
         free = np.array([each not in blocked for each in products.tolist()], np.bool_)
         marks = np.zeros(len(products), np.int32)  # what is blocked is passed over, and keeps nothing back
         marks[free] = asking.models.kinds(np.array(asking.asked, np.int32), products[free], self.limit)
         by_mark = (None, behind.repeated, behind.stand_ins)
-        return [
-            behind.commonplace if over_chance < COMMONPLACE_LIFT and mark < 2 else by_mark[mark]
-            for mark, over_chance in zip(marks.tolist(), lift, strict=True)
-        ]
+        return {
+            place: behind.commonplace if over_chance < COMMONPLACE_LIFT and mark < 2 else by_mark[mark]
+            for place, mark, over_chance in zip(places, marks.tolist(), lift.tolist(), strict=True)
+        }
 
     def _is_spelled_otherwise(self, product_index: int, other: int) -> bool:
         """Whether two products whose ids differ by case alone, if at all, are one article under two ids."""
@@ -216,7 +242,7 @@ class Row:
             if group in self._groups:
                 self.refused[pick.product_index] = "variant"
                 continue
-            self._take(pick, group)
+            self._take(pick, group, self._asking.shelf.product_id(pick.product_index).lower())
         held.clear()
 
     def _group_of(self, product_index: int) -> int:
@@ -231,9 +257,9 @@ class Row:
             if group >= 0:
                 groups.add(group)
 
-    def _take(self, pick: Pick, group: int) -> None:
+    def _take(self, pick: Pick, group: int, spelled: str) -> None:
         self.picks.append(pick)
-        self._spelled.setdefault(self._asking.shelf.product_id(pick.product_index).lower(), pick.product_index)
+        self._spelled.setdefault(spelled, pick.product_index)
         if group >= 0:
             self._groups.add(group)
         for cap in self._caps:
@@ -258,16 +284,3 @@ class Row:
             if code >= 0 and cap.taken.get(code, 0) >= cap.most:
                 return "cap"
         return None
-
-    def _outside(self, products: IntVector) -> Iterable[bool]:
-        """Which products are not in the seed's category, where the placement asks for it."""
-        if not self._leaf:
-            return repeat(False)
-        outside: list[bool] = (~self._asking.shelf.in_category(self._leaf, products)).tolist()
-        return outside
-
-
-def _kinds(offer: Offer, orders: list[int]) -> Iterable[ReasonKind]:
-    """The reason of each candidate of an offer."""
-    kind, unproven = offer.candidates.kind, offer.unproven
-    return repeat(kind) if unproven is None else [kind if common else unproven for common in orders]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,35 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
-from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
-from ingest.vocabulary.situations import Parts
 from personalization.customer.entries import newest_first
-from personalization.customer.profile import EMPTY, Profile
-from personalization.page.histories import (
-    NO_HISTORY,
-    basket_of,
-    cart_history,
-    followed_by,
-    history_of,
-    last_order_history,
-    looked_at,
-    visit_of,
-)
-from personalization.page.placements import Placement, SeedSource
-from personalization.page.request import RowRequest
-from personalization.page.shelf import CATEGORY_SEPARATOR, Models, Shelf
+from personalization.page.histories import NO_HISTORY, basket_of, orders_of
+from personalization.page.placements import Placement
+from personalization.page.shelf import CATEGORY_SEPARATOR
+from personalization.page.visitor import NO_SEEDS, Visitor, found, seeds_max
 
-seeds_max = 20  # models look up every seed; what comes later weighs next to nothing
-
-_DAY_MS = DAY_S * 1_000
-seed_half_life_ms = 30 * _DAY_MS  # interest of last month counts half
-buy_again_half_life_ms = 90 * _DAY_MS  # a season
-purchase_weight = 50  # an order, in the tenths of a view that recents weigh
-seed_rank_decay = 0.9  # the tenth product back weighs 0.39
+buy_again_half_life_ms = 90 * DAY_S * 1_000  # a season
+due_max = 150  # as many candidates as a ranker puts in order
 counted_max = 500  # as many as the models give; the pairs a ranker puts on top are among the strongest
 _LOG_ODDS_MIN = -50.0  # odds stay above nothing
-_WEIGHT_MIN = 1e-9  # weights stay above nothing however old they are
 
 
 class Offer(NamedTuple):
@@ -49,61 +30,43 @@ class Offer(NamedTuple):
         category: the one they were looked for in, if any.
         unproven: the reason of candidates that have no orders in common with what brought them up, where the
             candidates' own reason claims some.
+        started_from: the products it started from; None where the strategy starts from none.
     """
 
     candidates: Candidates
     category: str | None = None
     unproven: ReasonKind | None = None
+    started_from: frozenset[int] | None = None
 
 
 class Asking:
-    """Who asks for which row, and where the answer may come from. What is started from is worked out once."""
+    """A visitor's question for one row."""
 
-    def __init__(
-        self,
-        request: RowRequest,
-        placement: Placement,
-        profile: Profile | None,
-        shelf: Shelf,
-        models: Models,
-        situation: Parts = (),
-    ) -> None:
-        self.situation = situation
-        self.request, self.placement, self.shelf, self.models = request, placement, shelf, models
-        self.profile = profile if profile is not None and profile.personalized else EMPTY
+    def __init__(self, visitor: Visitor, placement: Placement) -> None:
+        self.visitor, self.placement = visitor, placement
+        self.request, self.shelf, self.models = visitor.request, visitor.shelf, visitor.models
+        self.profile, self.situation, self.asked = visitor.profile, visitor.situation, visitor.asked
         self.started_from: frozenset[int] = frozenset()
 
-    @cached_property
-    def asked(self) -> tuple[int, ...]:
-        """The product_index of the products asked about."""
-        return tuple(_found(self.request.product_ids, self.shelf))
-
-    @cached_property
+    @property
     def seeds(self) -> Seeds:
         """The products to start from: of the first source of the placement that has any."""
         for source in self.placement.seeds:
-            seeds = _SEEDS[source](self)
+            seeds = self.visitor.seeds(source)
             if len(seeds.products):
                 return seeds
         return NO_SEEDS
 
-    @cached_property
+    @property
     def history(self) -> History:
         """The same with times and kinds, oldest first, for what was learned from histories."""
         for source in self.placement.seeds:
-            history = _HISTORIES[source](self)
+            history = self.visitor.history(source)
             if len(history.products):
                 return history
         return NO_HISTORY
 
-    @cached_property
-    def visit(self) -> History:
-        """What was done in the visit that is under way, then the products asked about."""
-        newest_ms = self.profile.newest_ms
-        visit = visit_of(history_of(self.profile, self.shelf.find), newest_ms)
-        return followed_by(visit, looked_at(np.array(self.asked[::-1], np.int32), newest_ms))
-
-    @cached_property
+    @property
     def seed_path(self) -> tuple[str, ...]:
         """The category path of the first product asked about or started from that has one."""
         for product_index in self.asked or self.seeds.products.tolist():
@@ -121,7 +84,6 @@ class Asking:
         yield None
 
 
-NO_SEEDS = Seeds(NOTHING, np.empty(0))
 NO_CANDIDATES = Candidates("popular", NOTHING, np.empty(0), NOTHING, np.empty(0, np.int64), np.empty(0))
 
 Strategy = Callable[[Asking, int], Offer]
@@ -144,12 +106,12 @@ def other_styles(asking: Asking, limit: int) -> Offer:
 
 def for_you(asking: Asking, limit: int) -> Offer:
     """What suits the history of whoever asks."""
-    return Offer(_learned("for_you", asking.history, asking, limit))
+    return _learned("for_you", asking.history, asking, limit)
 
 
 def next_item(asking: Asking, limit: int) -> Offer:
     """What is looked at next in a visit like this one."""
-    return Offer(_learned("next_item", asking.visit, asking, limit))
+    return _learned("next_item", asking.visitor.visit, asking, limit)
 
 
 def basket(asking: Asking, limit: int) -> Offer:
@@ -159,24 +121,26 @@ def basket(asking: Asking, limit: int) -> Offer:
     with any seed to say so, and is there because it suits.
     """
     seeds = asking.seeds
-    found = _learned("basket", basket_of(seeds.products[::-1]), asking, limit)
-    if found.kind != "bought_together" or not len(found.products):
-        return Offer(NO_CANDIDATES)
+    offer = _learned("basket", basket_of(seeds.products[::-1]), asking, limit)
+    suiting = offer.candidates
+    if suiting.kind != "bought_together" or not len(suiting.products):
+        return offer._replace(candidates=NO_CANDIDATES)
     counted = asking.models.bought_together(seeds, counted_max)
     order = np.argsort(counted.products)
-    at = np.searchsorted(counted.products[order], found.products)
+    at = np.searchsorted(counted.products[order], suiting.products)
     row = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(at), np.int64)
-    proven = np.zeros(len(at), np.bool_) if not len(order) else counted.products[row] == found.products
-    because, orders, lift = found.because.copy(), np.zeros(len(at), np.int64), np.zeros(len(at))
+    proven = np.zeros(len(at), np.bool_) if not len(order) else counted.products[row] == suiting.products
+    because, orders, lift = suiting.because.copy(), np.zeros(len(at), np.int64), np.zeros(len(at))
     because[proven] = counted.because[row[proven]]
     orders[proven], lift[proven] = counted.orders[row[proven]], counted.lift[row[proven]]
-    return Offer(found._replace(because=because, orders=orders, lift=lift), unproven="for_you")
+    completed = suiting._replace(because=because, orders=orders, lift=lift)
+    return offer._replace(candidates=completed, unproven="for_you")
 
 
 def popular(asking: Asking, limit: int) -> Offer:
     """What sells best, in the category asked for if there is one."""
     category = asking.request.category or None
-    return Offer(asking.models.popular(category, limit), category)
+    return Offer(asking.visitor.popular(category, limit), category)
 
 
 def trending(asking: Asking, limit: int) -> Offer:
@@ -186,7 +150,7 @@ def trending(asking: Asking, limit: int) -> Offer:
 
 def fallback_popular(asking: Asking, limit: int, category: str | None = None) -> Offer:
     """What sells best, where nothing better is known."""
-    return Offer(asking.models.popular(category, limit)._replace(kind="fallback_popular"), category)
+    return Offer(asking.visitor.popular(category, limit)._replace(kind="fallback_popular"), category)
 
 
 def recently_viewed(asking: Asking, limit: int) -> Offer:
@@ -197,12 +161,12 @@ def recently_viewed(asking: Asking, limit: int) -> Offer:
         for product_id in newest_first(recents)
         if product_id not in purchased or purchased[product_id].at_ms < recents[product_id].at_ms
     )
-    products = _found(islice(looked_at, limit), asking.shelf)
+    products = found(islice(looked_at, limit), asking.shelf)
     return _of_profile("recently_viewed", products, [1.0 / rank for rank in range(1, len(products) + 1)], None)
 
 
 def buy_again(asking: Asking, limit: int) -> Offer:
-    """What the customer buys: in many orders and lately."""
+    """What the customer buys: first what their next order is likely to hold, then what is in many orders and lately."""
     profile, shelf = asking.profile, asking.shelf
     purchased = profile.purchased
     counts = np.array([purchase.count for purchase in purchased.values()], np.int64)
@@ -210,9 +174,20 @@ def buy_again(asking: Asking, limit: int) -> Offer:
     scores = counts * np.exp2(-ages_ms / buy_again_half_life_ms)
     bought = list(purchased)
     order = sorted(range(len(bought)), key=lambda row: (-scores[row], bought[row]))
-    rows = [row for row in order if shelf.find(bought[row]) is not None][:limit]
-    products = _found((bought[row] for row in rows), shelf)
-    return _of_profile("buy_again", products, scores[rows].tolist(), counts[rows].tolist())
+    rows = {index: row for row in order if (index := shelf.find(bought[row])) is not None}
+    due = [product for product in _due(asking) if product in rows]
+    products = list(dict.fromkeys((*due, *rows)))[:limit]
+    kept = [rows[product] for product in products]
+    values = [1.0 / rank for rank in range(1, len(products) + 1)] if due else scores[kept].tolist()
+    return _of_profile("buy_again", products, values, counts[kept].tolist())
+
+
+def _due(asking: Asking) -> list[int]:
+    """What the next order is likely to hold, likeliest first; nothing where that could not be learned."""
+    if not asking.profile.purchased:
+        return []
+    due = asking.models.ranked("next_basket", orders_of(asking.profile, asking.shelf.find), due_max, NOTHING)
+    return due.products.tolist() if due.kind == "buy_again" else []
 
 
 BY_NAME: Mapping[str, Strategy] = MappingProxyType(
@@ -233,23 +208,23 @@ BY_NAME: Mapping[str, Strategy] = MappingProxyType(
 
 
 def _from_seeds(model: Callable[[Seeds, int], Candidates], asking: Asking, limit: int) -> Offer:
-    if not len(asking.seeds.products):
+    seeds = asking.seeds
+    if not len(seeds.products):
         return Offer(NO_CANDIDATES)
-    asking.started_from = frozenset(asking.seeds.products.tolist())
-    return Offer(model(asking.seeds, limit))
+    return Offer(model(seeds, limit), started_from=frozenset(seeds.products.tolist()))
 
 
-def _learned(purpose: Purpose, history: History, asking: Asking, limit: int) -> Candidates:
+def _learned(purpose: Purpose, history: History, asking: Asking, limit: int) -> Offer:
     """What a ranker makes of a history; scores become odds against the best, which are above 0."""
     if not len(history.products):
-        return NO_CANDIDATES
-    started_from = list(dict.fromkeys(history.products[::-1].tolist()))[:seeds_max]
-    asking.started_from = frozenset(started_from)
-    excluded = np.array(started_from if asking.placement.exclude_seeds else [], np.int32)
-    found = asking.models.ranked(purpose, history, limit, excluded)
-    if not len(found.products):
-        return found
-    return found._replace(scores=np.exp(np.maximum(found.scores - found.scores[0], _LOG_ODDS_MIN)))
+        return Offer(NO_CANDIDATES)
+    newest = list(dict.fromkeys(history.products[::-1].tolist()))[:seeds_max]
+    excluded = np.array(newest if asking.placement.exclude_seeds else [], np.int32)
+    suiting = asking.models.ranked(purpose, history, limit, excluded)
+    if len(suiting.products):
+        odds = np.exp(np.maximum(suiting.scores - suiting.scores[0], _LOG_ODDS_MIN))
+        suiting = suiting._replace(scores=odds)
+    return Offer(suiting, started_from=frozenset(newest))
 
 
 def _of_profile(kind: ReasonKind, products: list[int], scores: list[float], counts: list[int] | None) -> Offer:
@@ -257,77 +232,3 @@ def _of_profile(kind: ReasonKind, products: list[int], scores: list[float], coun
     orders = np.zeros(size, np.int64) if counts is None else np.array(counts, np.int64)
     because = np.full(size, -1, np.int32)
     return Offer(Candidates(kind, np.array(products, np.int32), np.array(scores), because, orders, np.zeros(size)))
-
-
-def _asked_seeds(asking: Asking) -> Seeds:
-    return _ranked_seeds(asking.asked)
-
-
-def _cart_seeds(asking: Asking) -> Seeds:
-    cart = asking.profile.cart
-    return _ranked_seeds(_found(islice(newest_first(cart), seeds_max), asking.shelf))
-
-
-def _last_order_seeds(asking: Asking) -> Seeds:
-    order = asking.profile.last_order
-    if order is None:
-        return NO_SEEDS
-    paid = sorted(order.lines, key=lambda product_id: (-order.lines[product_id].amount_e4, product_id))
-    return _ranked_seeds(_found(paid[:seeds_max], asking.shelf))
-
-
-def _history_seeds(asking: Asking) -> Seeds:
-    """Recents, then what was bought before them; weight falls with rank, age and lack of interest."""
-    profile, find = asking.profile, asking.shelf.find
-    newest_ms = profile.newest_ms
-    weighed: list[tuple[float, ProductId, int]] = []
-    decay = 1.0
-    recents, purchased = profile.recents, profile.purchased
-    for product_id in islice(newest_first(recents), seeds_max):
-        product_index = find(product_id)
-        if product_index is not None:
-            recent = recents[product_id]
-            age = 0.5 ** ((newest_ms - recent.at_ms) / seed_half_life_ms)
-            weighed.append((-recent.weight * decay * age, product_id, product_index))
-            decay *= seed_rank_decay
-    for product_id in islice(newest_first(purchased), seeds_max - len(weighed)):
-        product_index = find(product_id)
-        if product_index is not None and product_id not in recents:
-            purchase = purchased[product_id]
-            age = 0.5 ** ((newest_ms - purchase.at_ms) / seed_half_life_ms)
-            weighed.append((-purchase.count * purchase_weight * decay * age, product_id, product_index))
-            decay *= seed_rank_decay
-    if not weighed:
-        return NO_SEEDS
-    weighed.sort()
-    heaviest = weighed[0][0] or -1.0
-    weights, _, products = zip(*weighed, strict=True)
-    return Seeds(np.array(products, np.int32), np.maximum(np.array(weights) / heaviest, _WEIGHT_MIN))
-
-
-_SEEDS: Mapping[SeedSource, Callable[[Asking], Seeds]] = MappingProxyType(
-    {"asked": _asked_seeds, "cart": _cart_seeds, "last_order": _last_order_seeds, "history": _history_seeds}
-)
-
-
-_HISTORIES: Mapping[SeedSource, Callable[[Asking], History]] = MappingProxyType(
-    {
-        "asked": lambda asking: looked_at(np.array(asking.asked[::-1], np.int32), asking.profile.newest_ms),
-        "cart": lambda asking: cart_history(asking.profile, asking.shelf.find),
-        "last_order": lambda asking: last_order_history(asking.profile, asking.shelf.find),
-        "history": lambda asking: history_of(asking.profile, asking.shelf.find),
-    }
-)
-
-
-def _ranked_seeds(products: tuple[int, ...] | list[int]) -> Seeds:
-    if not products:
-        return NO_SEEDS
-    weights = seed_rank_decay ** np.arange(len(products))
-    return Seeds(np.array(products, np.int32), np.maximum(weights, _WEIGHT_MIN))
-
-
-def _found(product_ids: Iterator[ProductId] | tuple[ProductId, ...] | list[ProductId], shelf: Shelf) -> list[int]:
-    """The rows of the products that were ever heard of, each once."""
-    rows = (shelf.find(product_id) for product_id in product_ids)
-    return list(dict.fromkeys(row for row in rows if row is not None))

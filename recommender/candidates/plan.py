@@ -19,6 +19,7 @@ LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
 REPETITION: Mapping[Purpose, float] = {"next_basket": float(COMPONENTS)}
 """What repetition weighs before anything was learned, where it is most of what is taken; a component weighs 1."""
+FAMILIARITY = 0.8  # of what was taken one moment earlier, before anything was learned
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True):
         alike, baskets: exponents (a, b, c) of the generalised cosine over people and over orders.
         asking: by purpose, one for each component.
         blend: by purpose, the weight of each component and of repetition when candidates are chosen.
+        familiarity: by purpose, how much less it counts to have taken a product a moment earlier: an order, a click.
     """
 
     visit_gap_s: int = 1_800
@@ -83,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True):
     candidates: int = 150
     asking: dict[str, tuple[Asking, ...]] = {}
     blend: dict[str, tuple[float, ...]] = {}
+    familiarity: dict[str, float] = {}
 
     def asking_for(self, purpose: Purpose) -> tuple[Asking, ...]:
         """How each component is asked."""
@@ -91,3 +94,7 @@ class Plan(msgspec.Struct, frozen=True):
     def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
         """What makes a candidate."""
         return self.blend.get(purpose, (1.0,) * COMPONENTS + (REPETITION.get(purpose, 0.5),))
+
+    def familiarity_for(self, purpose: Purpose) -> float:
+        """How fast what was taken is forgotten."""
+        return self.familiarity.get(purpose, FAMILIARITY)

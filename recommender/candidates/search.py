@@ -46,6 +46,9 @@ ASKED = (
 )
 """The ways a component may be asked; the first is tried first."""
 
+FAMILIAR = (0.8, 0.5, 0.9, 0.97, 1.0)
+"""How fast what was taken may be forgotten; the first is tried first."""
+
 GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("next", ({"whole": False}, {"whole": True})),
     ("next", ({"next": {"decay": 0.5}}, {"next": {"decay": 0.85}})),
@@ -169,12 +172,24 @@ class Search:
                 if figure > best:
                     best, asking = figure, trial
             worth.append(best)
-        again = self._solo(None, COMPONENTS, purpose, self.plan)
+        again = self._forget(purpose)
         self.plan = msgspec.structs.replace(
             self.plan,
             asking={**self.plan.asking, purpose: tuple(asking)},
             blend={**self.plan.blend, purpose: (*worth, again)},
         )
+
+    def _forget(self, purpose: Purpose) -> float:
+        """How fast what was taken is forgotten for a purpose, and what repetition is worth alone."""
+        best, best_plan = -1.0, self.plan
+        for familiarity in FAMILIAR:
+            plan = msgspec.structs.replace(self.plan, familiarity={**self.plan.familiarity, purpose: familiarity})
+            figure = self._solo(None, COMPONENTS, purpose, plan)
+            self.trials.append(Trial("repetition", purpose, f"familiarity {familiarity}", figure))
+            if figure > best:
+                best, best_plan = figure, plan
+        self.plan = best_plan
+        return best
 
     def _figure(self, component: str, purpose: Purpose, plan: Plan) -> float:
         if component == "histories":
@@ -211,7 +226,7 @@ class Search:
             sessions = msgspec.structs.replace(sessions, neighbours=0)
         shared |= self._histories(plan, is_asked=component == HISTORIES)
         blend = (float(component < HISTORIES), float(component == HISTORIES), float(component == COMPONENTS))
-        stores = assembled(shared, sessions, (own, own), blend)
+        stores = assembled(shared, sessions, (own, own), blend, plan.familiarity_for(purpose))
         return float(reciprocal_ranks(stores, self._questions[purpose], DEPTH, self._threads).mean())
 
     def _histories(self, plan: Plan, *, is_asked: bool) -> Arrays:

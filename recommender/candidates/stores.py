@@ -22,6 +22,7 @@ from recommender.models.steps import half_life_table, powers
 HISTORY_MAX = 200  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA
 _STEPS = 30  # entries further away than that weigh nothing
+_MOMENTS = 1_000  # further back nothing is familiar any more
 _MONTH_S = 30 * 86_400
 
 Arrays = dict[str, NDArray[Any]]
@@ -74,7 +75,9 @@ def popularity_arrays(interactions: Interactions) -> Arrays:
 
 def stores_of(shared: Mapping[str, NDArray[Any]], plan: Plan, purpose: Purpose) -> Stores:
     """The stores of a purpose."""
-    return assembled(shared, plan.sessions, plan.asking_for(purpose), plan.blend_for(purpose))
+    return assembled(
+        shared, plan.sessions, plan.asking_for(purpose), plan.blend_for(purpose), plan.familiarity_for(purpose)
+    )
 
 
 def assembled(
@@ -82,12 +85,14 @@ def assembled(
     sessions: SessionsConfiguration,
     asking: Sequence[Asking],
     blend: Sequence[float],
+    familiarity: float,
 ) -> Stores:
     """Stores of some lists and the histories.
 
     Args:
         shared: their arrays; those without factors make candidates without features of factors.
         asking: (lists + 1,) how each is asked, the histories last; blend: (lists + 2,), repetition last.
+        familiarity: what having taken a product a moment earlier counts less by.
     """
     tables = [half_life_table(each.half_life_s) for each in asking]
     ages = np.zeros((len(asking), max(len(table) for table, _ in tables)), np.float32)
@@ -111,6 +116,7 @@ def assembled(
         posting_unit=shared["posting_unit"],
         rarity=shared["rarity"],
         recency=(age / np.sqrt(np.maximum(size, 1))).astype(np.float32),
+        familiarity=powers(familiarity, _MOMENTS),
         entry_decay=powers(sessions.entry_decay, _STEPS),
         numbers=np.array([sessions.newest, sessions.neighbours], np.int64),
         blend=np.array(blend, np.float32),
@@ -144,6 +150,9 @@ def new_scratch(stores: Stores) -> Scratch:
         distinct=np.zeros(HISTORY_MAX, np.int32),
         position=np.zeros(HISTORY_MAX, np.int64),
         times=np.zeros(HISTORY_MAX, np.int64),
+        latest=np.zeros(HISTORY_MAX, np.int64),
+        earliest=np.zeros(HISTORY_MAX, np.int64),
+        familiar=np.zeros(HISTORY_MAX, np.float32),
         place_of=np.zeros(products, np.int32),
         lower=np.zeros((FOLDED_MAX, FOLDED_MAX)),
         share=np.zeros(FOLDED_MAX),

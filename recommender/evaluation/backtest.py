@@ -6,7 +6,7 @@ reach up to the moment of each question; the models stop at the cut, as a snapsh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,12 +14,11 @@ import numpy as np
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.errors import ConfigurationError
-from ingest.vocabulary.events import Event
 from recommender.evaluation.answering import Progress
 from recommender.evaluation.files.tokens import Rows
 from recommender.evaluation.protocols.task import Part, Task
 from recommender.evaluation.run import Report, Settings, evaluate
-from recommender.interactions import ORDER, VIEW, Interactions, interactions_of
+from recommender.interactions import ORDER, VIEW, Interactions
 from recommender.questions import Asking, Questions
 from recommender.training import learnable
 
@@ -27,7 +26,7 @@ HORIZON_DAYS_MAX = 28  # asked for after each cut, unless told otherwise
 HISTORY_MAX = 500  # the newest of a person's interactions; models look at fewer
 METRICS = ("hit_rate", "mrr", "recall", "ndcg")
 
-EventsUntil = Callable[[datetime | None], Iterable[Event]]
+HistoryUntil = Callable[[datetime | None], Interactions]
 
 
 class Plan(NamedTuple):
@@ -39,24 +38,24 @@ class Plan(NamedTuple):
     horizon_days: int | None = None
 
 
-def run_backtest(events: EventsUntil, plan: Plan, progress: Progress = lambda step, share: None) -> Report:
+def run_backtest(history: HistoryUntil, plan: Plan, progress: Progress = lambda step, share: None) -> Report:
     """Train and ask at every cut, with every model.
 
     Args:
-        events: the facts of the log that were known at a moment; all of them for None.
+        history: what the facts come to that were known at a moment; all of them for None.
 
     Raises:
         ConfigurationError: the log has too little for a single cut.
 
     Cost: a scan of the log and a training for each cut, a training more for each further model.
     """
-    everything = learnable(interactions_of(events(None)))
+    everything = learnable(history(None))
     times = _cuts(everything, plan)
     steps, done = len(times) * len(plan.models), 0
     cuts: list[Report] = []
     for after_s, until_s in times:
         until = datetime.fromtimestamp(after_s, UTC)
-        known = interactions_of(events(until))
+        known = history(until)
         gap_s = plan.settings.configuration.similar.visit_gap_min * 60
         parts = tuple(part for part in _parts(known, everything, (after_s, until_s), gap_s) if len(part.questions))
         reports: Report = {}

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import Event, Line, OrderCompleted, ProductViewed
 from ingest.vocabulary.ids import OrderId, ProductId, Subject, content_id, order_event_id
 from ingest.vocabulary.ranking import History, ProductIndex, Seeds
 from recommender.candidates.plan import LEARNED
+from recommender.columns.gathering import gathered
+from recommender.columns.stretches import together
 from recommender.configuration import TrainingConfiguration
-from recommender.interactions import ORDER, VIEW
+from recommender.interactions import ORDER, VIEW, assembled
 from recommender.kernels.choice import score_linear
 from recommender.kernels.trees import score_trees
 from recommender.live import LiveModels
@@ -40,7 +43,8 @@ def compile_all() -> None:
     events = [event for person in range(_PEOPLE) for event in _events_of(person)]
     with tempfile.TemporaryDirectory() as folder:
         store = SnapshotStore(Path(folder))
-        snapshot = store.open(train(events, TrainingConfiguration(ranker=True), store).snapshot_id)
+        trained = train(lambda: assembled(together([gathered(events)])), TrainingConfiguration(ranker=True), store)
+        snapshot = store.open(trained.snapshot_id)
         index = ProductIndex()
         tail = Tail(index, snapshot)
         time_s = int(_MOMENT.timestamp()) + 200_000
@@ -76,6 +80,7 @@ def _events_of(person: int) -> list[Event]:
                 received_at=moment,
                 subject=Subject(name),
                 product_id=ProductId(product),
+                context=Context(device="mobile"),
             )
         )
     bought = began + timedelta(days=1)

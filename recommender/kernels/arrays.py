@@ -20,8 +20,6 @@ Array = NDArray[Any]
 ORDERS, RAW_NORM, SLOW_NORM, FAST_NORM, LEVEL, RECENT = range(6)
 # Columns of Fresh.base, Fresh.added and rows of Fresh.tables.
 SLOW_SUM, FAST_SUM, LEVEL_SUM, RECENT_SUM = range(4)
-# What lists add up to: the sum of a row's scores, the largest of them, whose it is.
-PLACE = np.dtype([("total", np.float32), ("loudest", np.float32), ("speaker", np.int32), ("row", np.int32)])
 # Places in Fresh.state.
 HELD, NODES, UNITS, TOUCHED, SHOP_ORDERS, TODAY = range(6)
 
@@ -90,10 +88,7 @@ class Extras(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of one kernel at a time, zero between calls; (capacity,) and (capacity, 3) or (capacity, 2).
-
-    `slot` is the place of a row where `places` (PLACE) lie side by side; `keys` is what the best are chosen by.
-    """
+    """Scratch of one kernel at a time, zero between calls; (capacity,) and (capacity, 3) or (capacity, 2)."""
 
     seen: Array
     common: Array
@@ -107,9 +102,6 @@ class Work(NamedTuple):
     skip: Array
     listed: Array
     norms: Array
-    slot: Array
-    places: Array
-    keys: Array
 
 
 class Lists(NamedTuple):
@@ -137,7 +129,7 @@ class Places(NamedTuple):
 
 
 class Out(NamedTuple):
-    """Room for an answer; (limit,) each. Kernels fill every column of the rows they return."""
+    """Room for an answer; (limit,) each. Kernels fill the columns they have, of the rows they return."""
 
     scores: Array
     products: Array
@@ -147,13 +139,13 @@ class Out(NamedTuple):
 
 
 def new_out(limit: int) -> Out:
-    """Room for so many products."""
+    """Room for so many products; orders and lift are 0 where no kernel says otherwise."""
     return Out(
         scores=np.empty(limit),
         products=np.empty(limit, np.int32),
         because=np.empty(limit, np.int32),
-        orders=np.empty(limit, np.int64),
-        lift=np.empty(limit),
+        orders=np.zeros(limit, np.int64),
+        lift=np.zeros(limit),
     )
 
 
@@ -191,7 +183,7 @@ def hold(arrays: Arrays) -> Held[Arrays]:
 
 
 def new_work(capacity: int) -> Work:
-    """Scratch for a catalogue. Cost: about 140 bytes a product."""
+    """Scratch for a catalogue. Cost: about 110 bytes a product."""
     return Work(
         seen=np.zeros(capacity, np.bool_),
         common=np.zeros(capacity, np.int64),
@@ -205,9 +197,6 @@ def new_work(capacity: int) -> Work:
         skip=np.zeros(capacity, np.bool_),
         listed=np.zeros(capacity, np.bool_),
         norms=np.zeros(3, np.float64),
-        slot=np.zeros(capacity, np.int32),
-        places=np.zeros(capacity + 1, PLACE),
-        keys=np.zeros(capacity, np.uint64),
     )
 
 

@@ -32,6 +32,7 @@ class Stores(NamedTuple):
         depth: (lists + 1,) how many products of a history are looked up.
         start, product: histories to be like; posting_start, posting_entry, posting_unit: where products are in them.
         rarity: (products,) weight of sharing a product; recency: (histories,) weight of each.
+        familiarity: (moments,) what having taken a product so many moments ago adds to its repetition.
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
         numbers: newest histories of a product, nearest histories.
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
@@ -54,6 +55,7 @@ class Stores(NamedTuple):
     posting_unit: Array
     rarity: Array
     recency: Array
+    familiarity: Array
     entry_decay: Array
     numbers: Array
     blend: Array
@@ -76,6 +78,8 @@ class Scratch(NamedTuple):
         nearness: (histories,) float32; matched, near: (histories,) int32.
         distinct, position, times: (history_max,) the history without repetition, newest first; place_of: (products,)
             int32, where a product is in it, from 1 on.
+        latest, earliest: (history_max,) how many moments ago each was taken last and first; familiar: (history_max,)
+            float32, what its repetitions add up to.
         lower: (folded, folded), share: (folded,), person: (factors,): of the newest products, folded in.
     """
 
@@ -93,6 +97,9 @@ class Scratch(NamedTuple):
     distinct: Array
     position: Array
     times: Array
+    latest: Array
+    earliest: Array
+    familiar: Array
     place_of: Array
     lower: Array
     share: Array
@@ -100,17 +107,30 @@ class Scratch(NamedTuple):
 
 
 @row_kernel
-def distinct_of(product: Array, scratch: Scratch) -> int:
-    """The distinct products of a history, newest first, with their positions and how often they are in it."""
-    count, room, place_of = 0, len(scratch.distinct), scratch.place_of
-    for back in range(len(product)):
-        here = product[len(product) - 1 - back]
-        if place_of[here] > 0:
-            scratch.times[place_of[here] - 1] += 1
-        elif count < room:
-            scratch.distinct[count], scratch.position[count], scratch.times[count] = here, back, 1
+def distinct_of(product: Array, time_s: Array, familiarity: Array, scratch: Scratch) -> int:
+    """The distinct products of a history, newest first, with their positions, how often and when they are in it.
+
+    What happened in one second is one moment: the products of an order have no order among themselves.
+    """
+    count, room, place_of, length, moments = 0, len(scratch.distinct), scratch.place_of, len(product), 0
+    for back in range(length):
+        entry = length - 1 - back
+        here = product[entry]
+        if back > 0 and time_s[entry] != time_s[entry + 1]:
+            moments += 1
+        place = place_of[here]
+        if place == 0:
+            if count == room:
+                continue
+            scratch.distinct[count], scratch.position[count], scratch.times[count] = here, back, 0
+            scratch.latest[count], scratch.familiar[count] = moments, 0
             count += 1
-            place_of[here] = count
+            place = count
+            place_of[here] = place
+        scratch.times[place - 1] += 1
+        scratch.earliest[place - 1] = moments
+        if moments < len(familiarity):
+            scratch.familiar[place - 1] += familiarity[moments]
     return count
 
 
@@ -205,7 +225,7 @@ def collect(
     """
     lists = len(stores.list_start)
     width = lists + COLUMNS_BEHIND_LISTS - 1
-    count = distinct_of(product, scratch)
+    count = distinct_of(product, time_s, stores.familiarity, scratch)
     found = add_lists(product, time_s, now_s, count, stores, scratch, 0)
     if stores.numbers[1] > 0:
         found = add_histories(product, time_s, now_s, count, stores, scratch, found)
@@ -217,7 +237,7 @@ def collect(
             found += 1
             place = found
             slot[there], named[place] = place, there
-        totals[place, lists + 1] = 0.8 ** scratch.position[at]
+        totals[place, lists + 1] = scratch.familiar[at]
     for at in range(len(excluded)):
         if slot[excluded[at]] > 0:
             value[slot[excluded[at]]] = EXCLUDED

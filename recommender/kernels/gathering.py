@@ -19,8 +19,10 @@ from recommender.kernels.vectors import bits_of, float_of, inner
 Array = NDArray[Any]
 
 PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm of that
-EXTRA = 11  # features of the product and the history, below
-SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(EXTRA)
+EXTRA = 15  # features of the product and the history, below
+SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(11)
+FAMILIAR, FAMILIAR_LOG, RATE, DUE = range(11, EXTRA)
+DUE_MAX = 3.0  # intervals since a product was taken last; whoever waited longer has given it up
 _SMALLEST = 1e-3  # shares below it are alike
 SILENT = -6.907755  # the logarithm of the share of a component that says nothing
 
@@ -103,12 +105,7 @@ def describe(
             share = scale[which] * totals[which]
             features[at, PER_COMPONENT * which] = share
             features[at, PER_COMPONENT * which + 1] = logarithm(share + _SMALLEST) if share > 0 else nothing
-        late = totals[components]
-        features[at, extra + SEEN] = late > 0
-        features[at, extra + SEEN_LATE] = late
-        features[at, extra + IS_LAST] = late == 1
-        place = scratch.place_of[there]
-        features[at, extra + TIMES_SEEN] = scratch.times[place - 1] if place > 0 else 0
+        describe_repetition(scratch.place_of[there] - 1, scale[components], scratch, features[at, extra:])
         features[at, extra + BOUGHT] = 0
         for which in range(len(bought)):
             if bought[which] == there:
@@ -118,6 +115,32 @@ def describe(
         features[at, extra + RECENT] = stores.recent[there]
         features[at, extra + LENGTH] = min(length, 20)
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
+
+
+@row_kernel
+def describe_repetition(place: int, scale: float, scratch: Scratch, features: Array) -> None:
+    """Fill what the history says of a product itself.
+
+    Args:
+        place: where it is among the distinct products of the history, -1 for nowhere; scale: one through what the most
+            familiar one has.
+    """
+    features[SEEN] = place >= 0
+    for which in (SEEN_LATE, IS_LAST, TIMES_SEEN, FAMILIAR, RATE, DUE):
+        features[which] = 0
+    features[FAMILIAR_LOG] = SILENT
+    if place < 0:
+        return
+    times, latest, earliest = scratch.times[place], scratch.latest[place], scratch.earliest[place]
+    features[SEEN_LATE] = 0.8 ** scratch.position[place]
+    features[IS_LAST] = scratch.position[place] == 0
+    features[TIMES_SEEN] = times
+    share = scale * scratch.familiar[place]
+    features[FAMILIAR] = share
+    features[FAMILIAR_LOG] = logarithm(share + _SMALLEST)
+    features[RATE] = times / (earliest + 1.0)
+    if earliest > latest:
+        features[DUE] = min((latest + 1.0) * (times - 1.0) / (earliest - latest), DUE_MAX)
 
 
 @row_kernel

@@ -1,8 +1,9 @@
-"""Partners of a seed with exact counts from snapshot and tail, and lists of neighbours, added up seed by seed."""
+"""Partners of a seed with exact counts from snapshot and tail, and lists of neighbours, added up seed by seed.
+
+Lists alone are faster merged by `listing`.
+"""
 
 from __future__ import annotations
-
-import numpy as np
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.kernels import kernel, part_of_kernel
@@ -230,38 +231,6 @@ def add_list(
         if score > best[product, ALIKE]:
             best[product, ALIKE] = score
             because[product, ALIKE] = seed
-    return found
-
-
-@part_of_kernel
-def merge_lists(seeds: IntVector, weights: FloatVector, depth: int, frozen: Frozen, lists: Lists, work: Work) -> int:
-    """Add up the lists of seeds alone: what they name gets a place from 1 on, side by side.
-
-    Returns how many places there are. Seeds get none; `slot` is left for the caller to clear, seeds' too.
-    """
-    row_of_index, start, rows, scores = frozen.row_of_index, lists.start, lists.row, lists.score
-    slot, places = work.slot, work.places
-    for seed in seeds:
-        row = row_of(row_of_index, seed)
-        if row >= 0:
-            slot[row] = -1
-    found = 0
-    for which in range(len(seeds)):
-        seed, weight = seeds[which], np.float32(weights[which])
-        row = row_of(row_of_index, seed)
-        if row < 0:
-            continue
-        for at in range(start[row], min(start[row + 1], start[row] + depth)):
-            there, score = rows[at], weight * scores[at]
-            place = slot[there]
-            if place == 0:
-                found += 1
-                slot[there], places[found].row = found, there
-                places[found].total, places[found].loudest, places[found].speaker = score, score, seed
-            elif place > 0:
-                places[place].total += score
-                if score > places[place].loudest:
-                    places[place].loudest, places[place].speaker = score, seed
     return found
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ingest.vocabulary.ranking import FloatVector, IntVector
 from recommender.decay import ONE
 from recommender.interactions import UNIT
@@ -32,12 +30,9 @@ from recommender.kernels.merging import (
     add_list,
     add_together,
     clear,
-    merge_lists,
-    row_of,
     tie_of,
 )
 from recommender.kernels.scoring import insert_ranked
-from recommender.kernels.selecting import key_of, row_of_key, score_of_key
 
 
 @kernel
@@ -92,48 +87,6 @@ def rank_together(
         lift[at] = float(common[at]) * float(fresh.state[SHOP_ORDERS]) / by_chance
     clear(work, found, seeds)
     return count
-
-
-@kernel
-def rank_lists(
-    seeds: IntVector,
-    weights: FloatVector,
-    limit: int,
-    depth: int,
-    frozen_held: Held[Frozen],
-    lists_held: Held[Lists],
-    work_held: Held[Work],
-    out: Out,
-) -> int:
-    """Several lists of neighbours merged into one. Returns how many. Cost: some 10 ns a neighbour."""
-    frozen, lists, work = frozen_held.arrays, lists_held.arrays, work_held.arrays
-    row_of_index, slot, places, keys = frozen.row_of_index, work.slot, work.places, work.keys
-    found = merge_lists(seeds, weights, depth, frozen, lists, work)
-    held, least = 0, np.float32(0)
-    for place in range(1, found + 1):
-        if places[place].total >= least:  # sorted in by keys: a comparison of two numbers is all that a step takes
-            key = key_of(places[place].total, places[place].row)
-            at = min(held, limit - 1)
-            if held == limit and key < keys[at]:
-                continue
-            held = min(held + 1, limit)
-            while at > 0 and keys[at - 1] < key:
-                keys[at] = keys[at - 1]
-                at -= 1
-            keys[at] = key
-            if held == limit:
-                least = score_of_key(keys[limit - 1])
-    for at in range(held):
-        row = row_of_key(keys[at])
-        place = places[slot[row]]
-        out.products[at], out.scores[at], out.because[at] = frozen.index_of_row[row], place.total, place.speaker
-        out.orders[at], out.lift[at] = 0, 0.0
-    for place in range(1, found + 1):
-        slot[places[place].row] = 0
-    for seed in seeds:
-        if row_of(row_of_index, seed) >= 0:
-            slot[row_of(row_of_index, seed)] = 0
-    return held
 
 
 @kernel

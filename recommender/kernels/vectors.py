@@ -53,10 +53,29 @@ def above(_typing: Any, array: Any, at: Any, limit: Any) -> Any:
         spread = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
         limits = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), spread)
         floats = isinstance(array.dtype, types.Float)
-        greater = builder.fcmp_ordered if floats else builder.icmp_unsigned
+        signed = getattr(array.dtype, "signed", False)
+        greater = builder.fcmp_ordered if floats else builder.icmp_signed if signed else builder.icmp_unsigned
         return builder.bitcast(greater(">", values, limits), _INT64)
 
     return types.uint64(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def raise_to(_typing: Any, array: Any, at: Any, other: Any, place: Any) -> Any:
+    """Make `array[at : at + LANES]` the greater of itself and `other[place : place + LANES]`; signed, all within."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(array.dtype), LANES)
+        pointers = [
+            builder.bitcast(_address(context, builder, signature, arguments, which), vector.as_pointer())
+            for which in (0, 2)
+        ]
+        one, two = (builder.load(pointer, align=array.dtype.bitwidth // 8) for pointer in pointers)
+        greater = builder.select(builder.icmp_signed(">", one, two), one, two)
+        builder.store(greater, pointers[0], align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, other, types.intp), generate
 
 
 @intrinsic
@@ -82,10 +101,7 @@ def inner(_typing: Any, one: Any, at: Any, other: Any, place: Any, count: Any) -
     vector = ir.VectorType(ir.FloatType(), FLOATS)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointers = []
-        for which in (0, 2):
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            pointers.append(builder.gep(array.data, [arguments[which + 1]]))
+        pointers = [_address(context, builder, signature, arguments, which) for which in (0, 2)]
         total = cgutils.alloca_once_value(builder, ir.Constant(vector, None))  # type: ignore[no-untyped-call]
         width = ir.Constant(_INT64, FLOATS)
         with cgutils.for_range(builder, builder.sdiv(arguments[4], width)) as loop:
@@ -135,12 +151,23 @@ def float_of(_typing: Any, bits: Any) -> Any:
     return types.float32(types.uint32), generate
 
 
+@intrinsic
+def count_bits(_typing: Any, mask: Any) -> Any:
+    """How many bits of a mask are set."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.intp(types.uint64), generate
+
+
 def _part_of(builder: Any, vector: Any, begin: int, size: int) -> Any:
     """So many elements of a vector, as a shorter one."""
     places = ir.Constant(ir.VectorType(_INT32, size), list(range(begin, begin + size)))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), places)
 
 
-def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.gep(array.data, [arguments[1]])
+def _address(context: Any, builder: Any, signature: Any, arguments: Any, which: int = 0) -> Any:
+    """Of the element of an array that the argument behind it names."""
+    array = context.make_array(signature.args[which])(context, builder, arguments[which])
+    return builder.gep(array.data, [arguments[which + 1]])

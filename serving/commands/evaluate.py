@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,14 +136,16 @@ def _add_backtest(group: click.Group) -> None:
         """What would have been recommended for what the shop's visitors did next, at several moments of its log."""
         from recommender.evaluation.backtest import Plan, run_backtest
         from recommender.evaluation.plot import drawn, table
+        from recommender.interactions import assembled
         from serving.wiring import open_engine, with_deterministic_arithmetic
 
         with_deterministic_arithmetic()
         settings = _settings(options, models[0], cutoffs, seed, limit_queries, threads)
         with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
-            row, positions = bar.add_task("reading", total=100), engine.store.positions()
+            row = bar.add_task("reading", total=100)
+            columns = engine.columns.read(engine.store.positions())
             report = run_backtest(
-                lambda until: engine.events(positions, until),
+                partial(assembled, columns),
                 Plan(settings, tuple(dict.fromkeys(models)), cuts, days),
                 lambda step, share: bar.update(row, description=step, completed=share * 100),
             )

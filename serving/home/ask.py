@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -107,11 +108,17 @@ def home_from_pairs(pairs: Iterable[tuple[str, str]]) -> HomeAsk:
 def said_by(environ: Mapping[str, Any], trusted: tuple[str, ...]) -> Said:
     """What a request says in headers that everybody may send, and in those that are trusted to be the shop's own."""
     found = {}
-    for name in (*HEADERS, *trusted):
-        value = environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+    for name, variable in _variables(trusted):
+        value = environ.get(variable)
         if value is not None:
             found[name] = value
     return Said(found, environ.get("REMOTE_ADDR"), environ.get("HTTP_HOST"))
+
+
+@lru_cache(maxsize=8)
+def _variables(trusted: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Headers, and what the gateway's interface calls them."""
+    return tuple((name, f"HTTP_{name.upper().replace('-', '_')}") for name in (*HEADERS, *trusted))
 
 
 def languages_of(ask: HomeAsk, said: Said, base: str) -> tuple[str, ...]:

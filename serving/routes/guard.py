@@ -46,6 +46,14 @@ def _key_in_address(query: str) -> str | None:
     return next((value for name, value in parse_qsl(query) if name == "key"), None)
 
 
+def query_of(environ: Mapping[str, Any]) -> str:
+    """The query of a request's address."""
+    query: str = environ.get("QUERY_STRING", "")
+    if query.isascii():
+        return query
+    return query.encode("latin-1").decode("utf-8", "replace")  # the gateway's interface hands over bytes as Latin-1
+
+
 def body() -> bytes:
     """The body of this request, unzipped if it says so.
 

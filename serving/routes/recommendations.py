@@ -12,7 +12,7 @@ from ingest.vocabulary.ranking import Answer
 from serving.access import ApiKey
 from serving.ask import Ask, ask_from_body, ask_from_query, page_from_body
 from serving.engine import Engine
-from serving.routes.guard import answer, authorize, body
+from serving.routes.guard import answer, authorize, body, query_of
 
 
 def recommendations_blueprint(engine: Engine) -> Blueprint:
@@ -44,10 +44,7 @@ def row_asked_by_address(engine: Engine, placement: str, environ: Mapping[str, A
         DangolError: it may not be asked for so.
     """
     key = authorize(engine.keys, environ=environ)
-    query: str = environ.get("QUERY_STRING", "")
-    if not query.isascii():  # the gateway's interface hands over bytes as Latin-1
-        query = query.encode("latin-1").decode("utf-8", "replace")
-    return engine.recommendations.answer(placement, spoken_for(engine, key, ask_from_query(query)))
+    return engine.recommendations.answer(placement, spoken_for(engine, key, ask_from_query(query_of(environ))))
 
 
 def spoken_for(engine: Engine, key: ApiKey | None, ask: Ask) -> Ask:

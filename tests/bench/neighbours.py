@@ -17,9 +17,10 @@ import similaripy
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, bm25_weight
 from numpy.typing import NDArray
 
+from ingest.vocabulary.ranking import IntVector
 from recommender.kernels.__main__ import compile_neighbours
-from recommender.kernels.arrays import Frozen, Lists, hold, new_out, new_work
-from recommender.kernels.ranking import rank_lists
+from recommender.kernels.arrays import Frozen, Lists, hold, new_out
+from recommender.kernels.listing import merger_of, new_room, rank_lists
 from recommender.models.cosine import Neighbours, nearest
 from tests.bench.machine import Row
 
@@ -183,17 +184,23 @@ def merge(lists: Neighbours, seed: int) -> Row:
     products = len(lists.start) - 1
     empty, same = np.zeros(0, np.int32), np.arange(products, dtype=np.int32)
     nothing = dict.fromkeys(Frozen._fields, empty) | {"index_of_row": same, "row_of_index": same}
-    held = hold(Frozen(**nothing)), hold(Lists(*lists)), hold(new_work(products))
-    random, out = np.random.default_rng(seed), new_out(MERGED)
+    held = hold(merger_of(Frozen(**nothing), Lists(*lists), new_room(products)))
+    random = np.random.default_rng(seed)
     popular = np.argsort(-np.diff(lists.start), kind="stable")[: products // 2]
     asked = [random.choice(popular, SEEDS, replace=False).astype(np.int32) for _ in range(MERGES)]
     weights = np.ones(SEEDS)
-    rank_lists(asked[0], weights, MERGED, KEPT, *held, out)
+
+    def merged(seeds: IntVector) -> int:
+        """As a request has it, with room for its answer."""
+        out = new_out(MERGED)
+        return rank_lists(seeds, weights, KEPT, held, out.scores, out.products, out.because)
+
+    merged(asked[0])
     took = []
     for part in range(0, MERGES, MERGES // 10):
         cpu = time.thread_time()
         for seeds in asked[part : part + MERGES // 10]:
-            assert rank_lists(seeds, weights, MERGED, KEPT, *held, out) == MERGED
+            assert merged(seeds) == MERGED
         took.append(1e6 * (time.thread_time() - cpu) / (MERGES // 10))
-    remark = f"{SEEDS} lists × {KEPT} into {MERGED}"
+    remark = f"{SEEDS} lists × {KEPT} into {MERGED}, with the call from Python and room for the answer"
     return Row("candidate merge", "CPU µs", took, remark)

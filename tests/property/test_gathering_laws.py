@@ -12,11 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.candidates.lists import material_of
-from recommender.candidates.plan import COMPONENTS, HISTORIES, LISTS, Asking, Plan, SessionsConfiguration
+from recommender.candidates.plan import COMPONENTS, FAMILIARITY, HISTORIES, LISTS, Asking, Plan, SessionsConfiguration
 from recommender.candidates.stores import FEATURES, new_scratch, shared_arrays, stores_of
 from recommender.histories import Histories
 from recommender.kernels.collecting import Scratch, Stores
-from recommender.kernels.gathering import PER_COMPONENT, gather, logarithm
+from recommender.kernels.gathering import (
+    DUE,
+    DUE_MAX,
+    FAMILIAR,
+    PER_COMPONENT,
+    RATE,
+    SEEN,
+    TIMES_SEEN,
+    gather,
+    logarithm,
+)
 from recommender.kernels.selecting import keep_largest, order_best, push_best
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import StepsConfiguration, half_life_table, steps
@@ -112,6 +122,14 @@ def recount_list(which: int, world: World, product: list[int], time_s: list[int]
     return added
 
 
+def recount_repetition(product: list[int], time_s: list[int]) -> dict[int, tuple[float, int, int]]:
+    """What each product's repetitions add up to, and how many moments ago it was taken last and first."""
+    moments = sorted(set(time_s), reverse=True)
+    back = [moments.index(each) for each in time_s]
+    ages = {each: [age for age, other in zip(back, product, strict=True) if other == each] for each in product}
+    return {each: (sum(FAMILIARITY**age for age in own), min(own), max(own)) for each, own in ages.items()}
+
+
 def recount_histories(world: World, product: list[int], time_s: list[int]) -> dict[int, float]:
     """The nearest visits by the definition, sums rounded as they are kept."""
     visits, asking = world.visits, ASKING[HISTORIES]
@@ -140,13 +158,13 @@ def recount_histories(world: World, product: list[int], time_s: list[int]) -> di
 
 
 @settings(max_examples=60)
-@given(seeds, st.integers(1, 25), st.lists(st.integers(0, PRODUCTS - 1), max_size=12), st.booleans())
+@given(seeds, st.integers(1, 25), st.lists(st.integers(0, PRODUCTS - 1), max_size=12), st.booleans(), st.integers(1, 4))
 def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
-    seed: int, subjects: int, product: list[int], repeats: bool
+    seed: int, subjects: int, product: list[int], repeats: bool, at_once: int
 ) -> None:
     rows = rows_of(seed, subjects, 3 if repeats else PRODUCTS)
     world = world_of(rows)
-    time_s = [1000 * at for at in range(len(product))]
+    time_s = [1000 * (at // at_once) for at in range(len(product))]
     excluded = tuple(product[:2])
     found = gathered(world, product, time_s, excluded)
     totals = np.zeros((COMPONENTS + 1, PRODUCTS))
@@ -156,8 +174,9 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
             totals[which, there] += value
     for there, value in recount_histories(world, product, time_s).items():
         totals[HISTORIES, there] = value
-    for there, back in positions(product).items():
-        totals[COMPONENTS, there] = 0.8**back
+    again = recount_repetition(product, time_s)
+    for there, (familiar, _, _) in again.items():
+        totals[COMPONENTS, there] = familiar
     totals[:, list(excluded)] = 0.0
     best = totals.max(axis=1, keepdims=True)
     shares = np.divide(totals, best, out=np.zeros_like(totals), where=best > 1e-30)
@@ -170,6 +189,12 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
     for at, row in enumerate(found.row):
         told = found.features[at, : PER_COMPONENT * COMPONENTS : PER_COMPONENT]
         assert told == pytest.approx(shares[:COMPONENTS, row], rel=1e-4, abs=1e-6)
+        _assert_repetition(
+            found.features[at, PER_COMPONENT * COMPONENTS :],
+            product.count(row),
+            again.get(row),
+            shares[COMPONENTS, row],
+        )
         _assert_because(found.because[at], row, added, world)
     assert np.isfinite(found.features).all()
     for array in (
@@ -181,6 +206,16 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
     ):
         assert not array.any(), "scratch is zero between queries"
     assert gathered(world, product, time_s, excluded).score == found.score
+
+
+def _assert_repetition(told: np.ndarray, times: int, again: tuple[float, int, int] | None, share: float) -> None:
+    """What the history says of a product itself, by the definitions."""
+    assert (told[SEEN], told[TIMES_SEEN]) == (times > 0, times)
+    assert told[FAMILIAR] == pytest.approx(share, rel=1e-4, abs=1e-6)
+    _, latest, earliest = again or (0.0, 0, 0)
+    assert told[RATE] == pytest.approx(times / (earliest + 1), rel=1e-5)
+    interval = (earliest - latest) / (times - 1) if times > 1 else 0
+    assert told[DUE] == pytest.approx(min((latest + 1) / interval, DUE_MAX) if interval else 0, rel=1e-5)
 
 
 def _assert_because(because: int, row: int, added: list[dict[tuple[int, int], float]], world: World) -> None:

@@ -101,7 +101,9 @@ class PlainModels:
         self.calls.append((purpose, ids, limit))
         left_out = {self.shelf.product_id(row) for row in excluded.tolist()}
         offered = [each for each in self.offers.get(purpose, []) if each not in left_out][:limit]
-        kind: ReasonKind = {"basket": "bought_together", "next_item": "next_item"}.get(purpose, "for_you")  # type: ignore[assignment]
+        kind: ReasonKind = {"basket": "bought_together", "next_item": "next_item", "next_basket": "buy_again"}.get(
+            purpose, "for_you"
+        )  # type: ignore[assignment]
         found = candidates(self.shelf, kind, offered, because=ids[-1])
         size = len(offered)
         return found._replace(scores=np.log(found.scores), orders=np.zeros(size, np.int64), lift=np.zeros(size))

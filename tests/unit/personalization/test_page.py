@@ -15,6 +15,7 @@ from personalization.page.filters import allowed, refusals
 from personalization.page.placements import DEFAULT_PLACEMENTS, Pin, Placement
 from personalization.page.request import Filter, PriceRange, RowRequest
 from personalization.page.strategies import Asking
+from personalization.page.visitor import Visitor
 from tests.support.history import fact, known, line, order
 from tests.support.shop import PlainModels, PlainShelf, product
 
@@ -331,7 +332,7 @@ HISTORY = known(
 
 
 def seeds(placement: Placement, profile: Profile | None, **asked: Any) -> list[tuple[str, float]]:
-    found = Asking(RowRequest(**asked), placement, profile, SHELF, PlainModels(SHELF)).seeds
+    found = Asking(Visitor(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
     names = [SHELF.product_id(row) for row in found.products.tolist()]
     return [(name, round(weight, 6)) for name, weight in zip(names, found.weights.tolist(), strict=True)]
 
@@ -381,3 +382,16 @@ def test_buy_again_ranks_by_count_and_recency() -> None:
     row = ranked("home.buy-again", profile)
     assert ids(row)[:5] == ["cup", "plate", "spade", "bowl", "shirt-s"]
     assert [(pick.score, pick.orders) for pick in row.picks][:4] == [(1.0, 2), (1.0, 1), (1.0, 1), (0.5, 1)]
+
+
+def test_what_the_next_order_is_likely_to_hold_is_bought_again_first() -> None:
+    profile = known(
+        order("o1", line("cup"), at=0),
+        order("o2", line("cup"), line("bowl"), at=DAY),
+        order("o3", line("spade"), at=2 * DAY),
+    )
+    models = PlainModels(SHELF, next_basket=["plate", "spade", "cup"])
+    row = rank(RowRequest(), DEFAULT_PLACEMENTS["home.buy-again"], profile, SHELF, models)
+    assert ids(row)[:3] == ["spade", "cup", "bowl"], "what was never bought is not bought again"
+    assert [pick.orders for pick in row.picks][:3] == [1, 2, 1]
+    assert models.calls[0] == ("next_basket", ["cup", "bowl", "cup", "spade"], 150)

@@ -69,7 +69,6 @@ def test_every_limit_is_what_is_published() -> None:
         "linked_max": 20,
         "quantity_max": 1_000_000,
         "weight_max": 1_000,
-        "amount_e4_max": 10**15,
         "revenue_e4_max": 2**63 - 1,
     }
 

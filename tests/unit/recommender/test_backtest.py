@@ -17,6 +17,7 @@ from recommender.evaluation.plot import drawn, table
 from recommender.evaluation.protocols.task import Part, Task
 from recommender.evaluation.run import Outcome, Report, Settings
 from recommender.evaluation.run import evaluate as really_evaluate
+from recommender.interactions import Interactions, interactions_of
 from tests.support.histories import moment, order, view
 from tests.support.questions import asked
 
@@ -35,9 +36,9 @@ class Log:
     def __init__(self, events: Sequence[Event]) -> None:
         self._events, self.asked = events, list[datetime | None]()
 
-    def __call__(self, until: datetime | None) -> list[Event]:
+    def __call__(self, until: datetime | None) -> Interactions:
         self.asked.append(until)
-        return [event for event in self._events if until is None or event.known_at <= until]
+        return interactions_of(event for event in self._events if until is None or event.known_at <= until)
 
 
 def plan(cuts: int = 1, days: int | None = 5, models: tuple[str, ...] = ("auto",)) -> Plan:

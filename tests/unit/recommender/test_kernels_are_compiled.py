@@ -33,7 +33,10 @@ assert sum(map(len, before.values())) > 20, before
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import History, ProductIndex
 from recommender.candidates.plan import LEARNED
+from recommender.columns.gathering import gathered
+from recommender.columns.stretches import together
 from recommender.configuration import TrainingConfiguration
+from recommender.interactions import assembled
 from recommender.live import LiveModels
 from recommender.snapshot import SnapshotStore
 from recommender.tail import Tail
@@ -44,7 +47,9 @@ events = [view("abcdef"[(who + at) % 6], who + at / 86400, f"v{who}") for who in
 events += [order(str(who), "abcdef"[who % 4 :][:3], who + 0.5, f"v{who}") for who in range(210)]
 with tempfile.TemporaryDirectory() as folder:
     store = SnapshotStore(Path(folder))
-    snapshot = store.open(train(events, TrainingConfiguration(threads=2, ranker=True), store).snapshot_id)
+    configuration = TrainingConfiguration(threads=2, ranker=True)
+    trained = train(lambda: assembled(together([gathered(events), gathered(events[:5])])), configuration, store)
+    snapshot = store.open(trained.snapshot_id)
     index = ProductIndex()
     live = LiveModels(snapshot, Tail(index, snapshot), index)
     for length in (0, 1, 3):

@@ -17,7 +17,8 @@ from tests.support.small_shop import PRODUCTS, order, view
 
 SHOP = "https://shop.example"
 CONFIGURATION = f'[serving]\norigins = ["{SHOP}"]\n'
-ROW = "/v1/recommendations/home.popular"
+ROW, HOME = "/v1/recommendations/home.popular", "/v1/homepage"
+AT_NINE = "context.local_time=2026-11-23T09:00:00%2B00:00"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +57,10 @@ def plain(response: TestResponse) -> tuple[int, dict[str, str], Any]:
     headers = {name: value for name, value in response.headers if name != "Content-Length"}
     content = response.get_json(silent=True)
     if isinstance(content, dict):
-        content.pop("request_id", None)
-        for item in content.get("items", ()):
-            item.pop("click_token")
+        for answered in (content, *content.get("rows", ())):
+            answered.pop("request_id", None)
+            for item in answered.get("items", ()):
+                item.pop("click_token")
     return response.status_code, headers, content or response.get_data()
 
 
@@ -77,9 +79,17 @@ def plain(response: TestResponse) -> tuple[int, dict[str, str], Any]:
         ("/v1/recommendations/home.popular/", 200),
         ("/v1/recommendations/a/b", 404),
         ("/v1/recommendations/", 405),
+        (HOME, 200),
+        (HOME + f"?customer_id=c-1&limit=3&explain=true&{AT_NINE}", 200),
+        (HOME + f"?preview=default&language=caf%C3%A9&url=https://b/?utm_source=x&{AT_NINE}", 200),
+        (HOME + "?preview=none", 404),
+        (HOME + "?no=such", 400),
+        (HOME + "/", 200),
     ],
 )
-def test_a_row_is_the_same_with_the_lane_and_without(app: Flask, path: str, status: int, origin: str | None) -> None:
+def test_an_answer_is_the_same_with_the_lane_and_without(
+    app: Flask, path: str, status: int, origin: str | None
+) -> None:
     headers = {} if origin is None else {"Origin": origin}
     fast, slow = caller(app).get(path, headers=headers), caller(lane_of(app).application).get(path, headers=headers)
     assert plain(fast) == plain(slow)
@@ -90,9 +100,10 @@ def test_a_row_is_the_same_with_the_lane_and_without(app: Flask, path: str, stat
     assert fast.headers["Vary"] == "Origin"
 
 
+@pytest.mark.parametrize("path", [ROW, HOME])
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "DELETE"])
-def test_other_methods_are_the_application_s(app: Flask, method: str) -> None:
-    fast, slow = caller(app).open(ROW, method=method), caller(lane_of(app).application).open(ROW, method=method)
+def test_other_methods_are_the_application_s(app: Flask, method: str, path: str) -> None:
+    fast, slow = caller(app).open(path, method=method), caller(lane_of(app).application).open(path, method=method)
     assert plain(fast) == plain(slow)
 
 
@@ -103,14 +114,15 @@ def test_a_browser_may_ask_whether_it_may_call(app: Flask) -> None:
     assert "authorization" in asked.headers["Access-Control-Allow-Headers"]
 
 
-def test_both_ways_are_counted_as_one_route(app: Flask, engine: Engine) -> None:
+@pytest.mark.parametrize(("path", "route"), [(ROW, "recommendations.one"), (HOME, "homepage.homepage")])
+def test_both_ways_are_counted_as_one_route(app: Flask, engine: Engine, path: str, route: str) -> None:
     def counted() -> float:
-        labels = {"route": "recommendations.one", "method": "GET", "status": "200"}
+        labels = {"route": route, "method": "GET", "status": "200"}
         return engine.metrics.registry.get_sample_value("dangol_http_requests_total", labels) or 0.0
 
     before = counted()
-    caller(app).get(ROW)
-    caller(lane_of(app).application).get(ROW)
+    caller(app).get(path)
+    caller(lane_of(app).application).get(path)
     assert counted() == before + 2
 
 

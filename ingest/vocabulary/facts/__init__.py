@@ -1,0 +1,1 @@
+"""The facts themselves, by what they are about; everyone takes them from `ingest.vocabulary.events`."""
