@@ -312,6 +312,8 @@ def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[ty
         given(temperature(said.temperature_c) if said is not None else None, "context.weather"),
         _measured(temperature(reading.temperature_c), seen),
     )
+    day_mean_c = temperature(reading.day_mean_c) if warmth.source != "given" else None
+    of_day = warmth.value if day_mean_c is None or warmth.value is None else day_mean_c
     return {
         "weather": best(
             given(condition if condition != "unknown" else None, "context.weather"),
@@ -319,7 +321,7 @@ def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[ty
         ),
         "temperature_c": warmth,
         "comfort": _follows(comfort_of(warmth.value), warmth),
-        "above_normal_c": _follows(above_normal(warmth.value, temperature(reading.normal_c)), warmth),
+        "above_normal_c": _follows(above_normal(of_day, temperature(reading.normal_c)), warmth),
     }
 
 

@@ -88,11 +88,12 @@ def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> Weat
     """
     if settings.provider == "none":
         return NoWeather()
-    from serving.home.providers import provider_of  # a shop without weather needs no client of HTTP
+    from serving.home.normals import PlaceNormals
+    from serving.home.providers import climate_of, provider_of  # a shop without weather needs no client of HTTP
 
-    provider = provider_of(settings, key)
+    provider, climate = provider_of(settings, key), climate_of(settings, key)
     assert provider is not None, settings
-    return WeatherCache(provider, clock, settings)
+    return WeatherCache(provider, clock, settings, None if climate is None else PlaceNormals(climate, clock))
 
 
 def learner_of(configuration: Configuration, clock: Clock) -> Learner | None:

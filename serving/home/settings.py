@@ -79,6 +79,7 @@ class WeatherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         url: the provider's address, where it is another than the usual one, as for paying customers of Open-Meteo.
+        normals: who tells what is normal elsewhere, and with normals_url at another address than the usual one.
         latitude, longitude: of the shop, for whoever's place is not known; both or none.
     """
 
@@ -87,6 +88,8 @@ class WeatherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     normals_c: tuple[float, ...] = ()
+    normals: Literal["none", "open-meteo"] = "none"
+    normals_url: Annotated[str, Meta(max_length=500, pattern=r"^https?://")] | None = None
 
 
 class PlacesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
