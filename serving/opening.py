@@ -163,7 +163,7 @@ def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, fo
         places=places_of(configuration.places, folder),
         weather=NoWeather(),
         days=days_of(configuration),
-        tables=EqualTables(),
+        tables=lambda _: EqualTables(),
         price_of=lambda _: None,
         segment_of=lambda _, __: None,
         clock=clock,

@@ -87,24 +87,44 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
         return _alone(COMPONENT_NAMES.index(model))
     blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
+    choices = _candidates(shared, plan, purpose, questions, threads)
+    rivals = ("logit", *TREES) if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees") else ("logit",)
+    return _ordered(choices, blend, rivals, model, threads)
+
+
+def learn_again(
+    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, rival: str
+) -> Learned:
+    """The same where a plan has what makes a candidate already, and which rival orders the candidates is known."""
+    choices = _candidates(shared, plan, purpose, questions, threads)
+    return _ordered(choices, plan.blend_for(purpose), (rival,), rival, threads)
+
+
+def _candidates(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> Choices:
     some = questions.sampled(QUESTIONS_MAX, 0)
-    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
+    return choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
+
+
+def _ordered(choices: Choices, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
+    """Rivals fitted on the first questions and judged by the last; the best of them, fitted on all.
+
+    Args:
+        names: the rivals that are judged; model: what ranks, or how it is chosen.
+    """
     fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
     parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
-    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
-    if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
+    logit = Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)
+    rivals = {name: logit if name == "logit" else _grown(name, parts[0], parts[1], logit) for name in names}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
-    adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
-    chosen = _chosen(model, comparison)
+    adds = what_components_add(parts[2], logit.weights) if parts[2].queries else {}
+    chosen = model if model in names and model != "trees" else _chosen(model, comparison)
     if chosen == "logit":
-        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-    else:
-        most = _part(choices, 0, stop)
-        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
-        rival = _grown(chosen, most, parts[2], logit)
-    return Learned(blend, rival, comparison, adds)
+        logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+        return Learned(blend, logit, comparison, adds)
+    most = _part(choices, 0, stop)
+    logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
+    return Learned(blend, _grown(chosen, most, parts[2], logit), comparison, adds)
 
 
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:

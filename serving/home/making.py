@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ingest.privacy import Alias
 from ingest.vocabulary.clock import Clock
 from ingest.vocabulary.events import HomepageShown
+from personalization.experiments.arms import Arms, Tables
 from personalization.experiments.draws import Propensities, table_of
+from personalization.experiments.learning import LearningSettings
 from personalization.situation.days.ahead import Calendar
 from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
-from serving.home.choice import Choosing, Tables
+from serving.home.choice import Choosing
 from serving.home.holidays import Days, PublicHolidays
 from serving.home.homepages import Homepages, Rows, SegmentOf
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
 from serving.home.weather import NoWeather, WeatherCache
+from serving.row_arms import RowArms
 
-if TYPE_CHECKING:
-    from serving.home.learning import Learner
+TablesOf = Callable[[LearningSettings], Tables]
 
 
 class EqualTables:
@@ -38,7 +40,6 @@ class Home(NamedTuple):
     homepages: Homepages
     weather: WeatherCache | NoWeather
     days: Days
-    learner: Learner | None
 
 
 def homepages_of(
@@ -48,7 +49,7 @@ def homepages_of(
     places: Places,
     weather: Weather,
     days: Calendar,
-    tables: Tables,
+    tables: TablesOf,
     price_of: PriceOf,
     segment_of: SegmentOf,
     clock: Clock,
@@ -58,7 +59,8 @@ def homepages_of(
     rules, settings = configuration.homepage_rules, configuration.homepage
     origins = (urlsplit(origin).hostname for origin in configuration.serving.origins)
     return Homepages(
-        choosing=Choosing(rules, settings.learning, tables),
+        choosing=Choosing(rules, settings.learning, tables(settings.learning)),
+        orders={name: Arms(arms, tables(arms.learning)) for name, arms in rules.orders.items()},
         surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
         calendar=days,
         rows=rows,
@@ -70,7 +72,7 @@ def homepages_of(
         clock=clock,
         configuration_id=configuration.configuration_id,
         shown=shown,
-        learns=settings.learning.policy != "rule" or bool(rules.experiments),
+        learns=bool(configuration.learning or configuration.experiments),
     )
 
 
@@ -78,6 +80,12 @@ def days_of(configuration: Configuration, *, patient: bool = False) -> Days:
     """The named days of a configuration; a command is patient, and waits until they can be told."""
     public = PublicHolidays() if configuration.places.public_holidays else None
     return Days(configuration.occasions, public, patient=patient)
+
+
+def row_arms_of(configuration: Configuration, tables: TablesOf, clock: Clock) -> RowArms | None:
+    """What chooses how rows are ranked; None where every placement has but one way."""
+    arms = {name: Arms(each, tables(each.learning)) for name, each in configuration.arms.items()}
+    return RowArms(arms, clock) if arms else None
 
 
 def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> WeatherCache | NoWeather:
@@ -94,13 +102,3 @@ def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> Weat
     provider, climate = provider_of(settings, key), climate_of(settings, key)
     assert provider is not None, settings
     return WeatherCache(provider, clock, settings, None if climate is None else PlaceNormals(climate, clock))
-
-
-def learner_of(configuration: Configuration, clock: Clock) -> Learner | None:
-    """What learns which variant works; None where nothing is learned."""
-    settings = configuration.homepage.learning
-    if settings.policy == "rule":
-        return None
-    from serving.home.learning import Learner  # a shop that learns nothing needs no special functions
-
-    return Learner(settings, settings.learning, clock)
