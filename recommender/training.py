@@ -16,6 +16,7 @@ from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
 from recommender import related
 from recommender.candidates.slices import newest_of, without
+from recommender.checkpoints import NOTHING_FINISHED, Checkpoints, Finished, fingerprint_of
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
@@ -59,6 +60,7 @@ def train(
     progress: Progress = lambda step, share: None,
     check: Callable[[Arrays], None] = lambda arrays: None,
     going_on: GoingOn | None = None,
+    checkpoints: Checkpoints | None = None,
     more: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> Trained:
     """Fit every model on a history and keep the snapshot; publishing it is the caller's.
@@ -68,6 +70,7 @@ def train(
         progress: told the step that begins and the share that is done, in [0, 1].
         check: looks at the arrays before they are written; what it raises, this does, and nothing is kept.
         going_on: from which snapshot, and how long what was searched for it is kept; None searches.
+        checkpoints: where a training that was killed left what it had finished; clearing them is the caller's.
         more: arrays to be kept beside those of the models; looked at when `history` was read.
 
     """
@@ -75,7 +78,11 @@ def train(
     watch = _Watch(seconds, progress)
     with watch.step("reading", 0.0):
         interactions = history()
-    arrays = _fit(interactions, configuration, watch, going_on=going_on) | dict(more)
+    finished = NOTHING_FINISHED
+    if checkpoints is not None:
+        base = going_on.snapshot.snapshot_id if going_on else ""
+        finished = checkpoints.begin(fingerprint_of(interactions, _settled(configuration), base))
+    arrays = _fit(interactions, configuration, watch, going_on=going_on, finished=finished) | dict(more)
     check(arrays)
     with watch.step("writing", 0.95):
         snapshot_id = store.write(arrays)
@@ -129,6 +136,7 @@ def _fit(
     watch: _Watch,
     validation: Validation | None = None,
     going_on: GoingOn | None = None,
+    finished: Finished = NOTHING_FINISHED,
 ) -> Arrays:
     arrays: Arrays = {}
     learned, threads = learnable(interactions), configuration.threads
@@ -147,7 +155,7 @@ def _fit(
     if configuration.ranker:
         with watch.step("ranking", 0.25):
             within = watch.within("ranking", 0.25, 0.9)
-            rankers = fit_rankers(learned, similar_of, configuration, validation, within, kept)
+            rankers = fit_rankers(learned, similar_of, configuration, validation, within, kept, finished)
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
         with watch.step("relating", 0.9):
             by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}

@@ -197,6 +197,7 @@ class Engine:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
         from recommender import buyers
+        from recommender.checkpoints import Checkpoints
         from recommender.interactions import assembled
         from recommender.training import train
 
@@ -214,12 +215,15 @@ class Engine:
                 return assembled(columns, until)
 
             going_on = self._last() if from_last else None
-            trained = train(history, self.configuration.models, self.snapshots, progress, check, going_on, more)
+            finished = Checkpoints(self.folder / "training")
+            models = self.configuration.models
+            trained = train(history, models, self.snapshots, progress, check, going_on, finished, more)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()
             else:
                 self.snapshots.note(trained.snapshot_id, cut, trained.reference_time, known_until=until)
+            finished.clear()
         finally:
             lock.release()
         return trained

@@ -54,6 +54,7 @@ def rank_history(
     scratch_held: Held[Scratch],
     weights: FloatVector,
     trees_held: Held[Trees],
+    appeal: Array,
     room_held: Held[Room],
     out: Out,
 ) -> int:
@@ -62,6 +63,7 @@ def rank_history(
     Args:
         products, time_s, kind: the history, oldest first, in the process's numbers, as are `excluded` and the answer.
         weights: (features,) of a sum, to which the trees add theirs.
+        appeal: (products of the snapshot,) float32 that is added to a candidate's score; empty for none.
 
     Returns:
         how many there are; -1 if there is a history, and the snapshot has none of its products.
@@ -101,14 +103,18 @@ def rank_history(
     value, correction = room.value[:count], room.correction[:count]
     score_linear(room.features[:count], weights, value)
     score_trees(room.features[:count], correction, trees_held.arrays)
+    if len(appeal) > 0:
+        for at in range(count):
+            correction[at] += appeal[room.row[at]]
     limit, found = len(out.scores), 0
     ties = np.empty(limit, np.int32)
+    scores, places = out.scores, out.products
     for at in range(count):
-        found = insert_ranked(
-            out.scores, out.products, ties, found, limit, value[at] + correction[at], at, room.row[at]
-        )
+        score = value[at] + correction[at]
+        if found < limit or score >= scores[found - 1]:  # asked here: a call costs 50 ns an array
+            found = insert_ranked(scores, places, ties, found, limit, score, at, room.row[at])
     for at in range(found):
-        place = out.products[at]
+        place = places[at]
         loudest = room.because[place]
         out.products[at] = frozen.index_of_row[room.row[place]]
         out.because[at] = frozen.index_of_row[loudest] if loudest >= 0 else -1
