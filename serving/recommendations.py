@@ -20,13 +20,14 @@ from ingest.vocabulary.ids import (
     AnonymousId,
     CustomerId,
     EventId,
+    ProductId,
     RequestId,
     SnapshotId,
     Subject,
     new_request_id,
     new_subject,
 )
-from ingest.vocabulary.ranking import Answer, Degradation
+from ingest.vocabulary.ranking import Answer, Degradation, Item, ReasonKind
 from personalization.customer.profile import Profile
 from personalization.page.feed import Ranking, rank, rank_page
 from personalization.page.placements import Placement
@@ -41,6 +42,8 @@ SHOWN_PRODUCTS_MAX = 30  # a record of a shown list stays below a kilobyte; nobo
 SHOWN_BESIDE_MAX = 16  # where more is recorded: what else was asked, or which way of ranking it was
 SHOWN_SEEDS_MAX = 5
 SOURCE = "dangol"
+FOR_ALL: frozenset[ReasonKind] = frozenset({"popular", "trending", "new", "pinned", "fallback_popular"})
+FROM_SEEDS: frozenset[ReasonKind] = frozenset({"bought_together", "similar", "other_style"})
 
 _log = structlog.get_logger(__name__)
 
@@ -242,6 +245,7 @@ class Recommendations:
             catalogue_version=self._catalogue_version(),
             propensity=1.0 if choice is None else choice.chosen.propensity,
             degraded=answer.degraded,
+            impersonal=is_impersonal(answer.items, ask.product_ids),
             choice=None if choice is None else choice.chosen,
             asked=asked,
         )
@@ -258,6 +262,18 @@ def row_request(ask: Ask) -> RowRequest:
         filter=ask.filter,
         context=ask.context,
         explain=ask.explain,
+    )
+
+
+def is_impersonal(row: Sequence[Item], asked: Sequence[ProductId]) -> bool:
+    """Whether anybody who asked the same would be answered in this order: every reason rests on what was asked.
+
+    What somebody has in the cart or bought may still be missing from it, which moves what is behind.
+    """
+    return len(asked) <= SHOWN_SEEDS_MAX and all(
+        item.reason.kind in FOR_ALL
+        or (item.reason.kind in FROM_SEEDS and asked and set(item.reason.because) <= {*asked})
+        for item in row
     )
 
 
