@@ -13,18 +13,21 @@ from recommender.candidates.gathering import Gathered, gather_questions, labels_
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
+from recommender.kernels.collecting import Stores
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
 from recommender.questions import Questions
-from recommender.ranker.choices import Choices
+from recommender.ranker.choices import Choices, only, telling
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
-QUESTIONS_MAX = 8_000
+TELLING_MAX = 6_000  # questions of which a target is a candidate: only these say how to order candidates
+_TELLING_LEAST = 0.25  # of questions: where fewer tell, there are fewer; more would be gathered for nothing
+_QUESTIONS_AT_ONCE = 2_000
 BLEND_QUESTIONS_MAX = 1_500
-TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
+TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
 TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
@@ -85,10 +88,10 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     """
     if model in COMPONENT_NAMES:
         return _alone(COMPONENT_NAMES.index(model))
-    blend = _blend(shared, plan, purpose, questions, threads)
+    blend, share = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
-    some = questions.sampled(QUESTIONS_MAX, 0)
-    choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
+    some = questions.sampled(int(TELLING_MAX / max(share, _TELLING_LEAST)), 0)
+    choices = _telling_of(stores_of(shared, plan, purpose), some, plan.candidates, threads)
     fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
     parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
     rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
@@ -139,8 +142,32 @@ def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
 
 
-def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> tuple[float, ...]:
-    """What the shares of the components are worth together, by a logit over candidates of what each is worth alone."""
+def _telling_of(stores: Stores, questions: Questions, candidates: int, threads: int) -> Choices:
+    """The choices of the questions that say something: some candidates were taken and some were not.
+
+    Memory: that of what is kept, twice for a moment, and of the candidates of `_QUESTIONS_AT_ONCE` questions.
+    """
+    parts = []
+    for first in range(0, max(len(questions), 1), _QUESTIONS_AT_ONCE):
+        some = questions.take(np.arange(first, min(first + _QUESTIONS_AT_ONCE, len(questions))))
+        choices = choices_of(gather_questions(stores, some, candidates, threads), some)
+        parts.append(only(choices, telling(choices)))
+    sizes = np.concatenate([np.diff(part.start) for part in parts])
+    return Choices(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes))),
+        np.concatenate([part.label for part in parts]),
+    )
+
+
+def _blend(
+    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int
+) -> tuple[tuple[float, ...], float]:
+    """What the shares of the components are worth together, by a logit over candidates of what each is worth alone.
+
+    Returns:
+        the weights, and the share of questions that have a target among these candidates.
+    """
     some = questions.sampled(BLEND_QUESTIONS_MAX, 1)
     worth = np.array(plan.blend_for(purpose))
     choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
@@ -156,8 +183,9 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
     kept[worth <= 0] = 0.0
     if not kept.any():
-        return Plan().blend_for(purpose)  # nothing that was held back is ever found: nothing is known
-    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
+        return Plan().blend_for(purpose), 0.0  # nothing that was held back is ever found: nothing is known
+    share = float((choices.positives() > 0).mean())
+    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9)), share
 
 
 def _part(choices: Choices, begin: int, end: int) -> Choices:
