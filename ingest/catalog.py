@@ -65,6 +65,10 @@ class CatalogueProjection:
         """The entry after the fact."""
         return evolve_entry(state, recorded.event)
 
+    def derived(self, _: CatalogueEntry | None, __: Recorded) -> tuple[Event, ...]:
+        """Nothing."""
+        return ()
+
     def consequences(self, _: CatalogueEntry | None, __: Recorded) -> tuple[Event, ...]:
         """None."""
         return ()

@@ -14,11 +14,10 @@ import msgspec
 from numpy.typing import NDArray
 
 from ingest.vocabulary.errors import DangolError
-from recommender.ranker.compare import Comparison
+from recommender.ranker.compare import chosen_mean, noise_of
 from recommender.ranker.training import ModelCard
 
 LOST_ANYWAY_MAX = {"products": 10, "orders": 10, "interactions": 100}  # a few are a large share of a small shop
-STANDARD_ERRORS = 1.96  # on either side of a figure: 95 of 100 times
 
 
 class SnapshotRefused(DangolError):
@@ -54,20 +53,6 @@ def card_of(arrays: Arrays) -> ModelCard | None:
         return msgspec.msgpack.decode(arrays["ranking.card"].tobytes(), type=ModelCard)
     except msgspec.MsgspecError:
         return None
-
-
-def chosen_mean(comparison: Comparison) -> float:
-    """The figure of the ranker that answers, in [0, 1]."""
-    return next(figure.mean for figure in comparison.figures if figure.name == comparison.chosen)
-
-
-def noise_of(comparison: Comparison) -> float:
-    """Half of the interval around `chosen_mean`, at most: values in [0, 1] of mean m vary by m (1 - m) or less.
-
-    Source: Bhatia and Davis (2000), A better bound on the variance. Queries are counted as of equal weight.
-    """
-    mean = chosen_mean(comparison)
-    return STANDARD_ERRORS * math.sqrt(mean * (1.0 - mean) / max(comparison.queries, 1))
 
 
 def judge(new: Arrays, last: Arrays, margins: Margins) -> None:

@@ -348,9 +348,9 @@ class _HeldWork:
 
 def _without(excluded: IntVector, found: Candidates, limit: int) -> Candidates:
     """The first `limit` candidates that are not excluded."""
-    if not len(excluded):
-        return found if len(found.products) <= limit else Candidates(found.kind, *(part[:limit] for part in found[1:]))
-    kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit]
+    if not len(excluded) and len(found.products) <= limit:
+        return found
+    kept = np.flatnonzero(~np.isin(found.products, excluded))[:limit] if len(excluded) else slice(limit)
     columns: list[Array] = [column[kept] for column in found[1:]]
     return Candidates(found.kind, *columns)
 

@@ -146,6 +146,10 @@ class TailProjection:
             return state
         return (*entries, entry)
 
+    def derived(self, _: Segment | None, __: Recorded) -> tuple[Event, ...]:
+        """Nothing."""
+        return ()
+
     def consequences(self, state: Segment | None, recorded: Recorded) -> tuple[Event, ...]:
         """Nothing follows."""
         return ()

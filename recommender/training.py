@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,11 +15,13 @@ from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import SnapshotId
 from recommender import related
 from recommender.candidates.slices import newest_of, without
+from recommender.checkpoints import NOTHING_FINISHED, Checkpoints, Finished, fingerprint_of
 from recommender.configuration import TrainingConfiguration
 from recommender.guard import card_of
 from recommender.interactions import Interactions, interactions_of
 from recommender.models import affinity, bought_together, popularity, similar
 from recommender.models.neighbours import Neighbours
+from recommender.ranker.keeping import Base, Kept, SearchBounds, kept_of
 from recommender.ranker.training import ModelCard, fit_rankers
 from recommender.snapshot import Snapshot, SnapshotStore, snapshot_id_of
 from recommender.validation import Validation
@@ -28,6 +30,13 @@ LEARNED_MAX = 20_000_000  # the newest interactions that histories are made of: 
 
 Progress = Callable[[str, float], None]
 Arrays = dict[str, NDArray[Any]]
+
+
+class GoingOn(NamedTuple):
+    """A snapshot that a training goes on from, and how long what was searched for it is kept."""
+
+    snapshot: Snapshot
+    bounds: SearchBounds
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -49,6 +58,8 @@ def train(
     store: SnapshotStore,
     progress: Progress = lambda step, share: None,
     check: Callable[[Arrays], None] = lambda arrays: None,
+    going_on: GoingOn | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Fit every model on a history and keep the snapshot; publishing it is the caller's.
 
@@ -56,13 +67,19 @@ def train(
         history: reads what is learned from.
         progress: told the step that begins and the share that is done, in [0, 1].
         check: looks at the arrays before they are written; what it raises, this does, and nothing is kept.
+        going_on: from which snapshot, and how long what was searched for it is kept; None searches.
+        checkpoints: where a training that was killed left what it had finished; clearing them is the caller's.
 
     """
     seconds: dict[str, float] = {}
     watch = _Watch(seconds, progress)
     with watch.step("reading", 0.0):
         interactions = history()
-    arrays = _fit(interactions, configuration, watch)
+    finished = NOTHING_FINISHED
+    if checkpoints is not None:
+        base = going_on.snapshot.snapshot_id if going_on else ""
+        finished = checkpoints.begin(fingerprint_of(interactions, _settled(configuration), base))
+    arrays = _fit(interactions, configuration, watch, going_on=going_on, finished=finished)
     check(arrays)
     with watch.step("writing", 0.95):
         snapshot_id = store.write(arrays)
@@ -115,9 +132,12 @@ def _fit(
     configuration: TrainingConfiguration,
     watch: _Watch,
     validation: Validation | None = None,
+    going_on: GoingOn | None = None,
+    finished: Finished = NOTHING_FINISHED,
 ) -> Arrays:
     arrays: Arrays = {}
     learned, threads = learnable(interactions), configuration.threads
+    kept = None if going_on is None else _kept(going_on, interactions, configuration)
     for name, share, fit in _counts(interactions, configuration):
         with watch.step(name, share):
             arrays |= {f"{name}.{part}": array for part, array in fit().items()}
@@ -131,7 +151,8 @@ def _fit(
 
     if configuration.ranker:
         with watch.step("ranking", 0.25):
-            rankers = fit_rankers(learned, similar_of, configuration, validation, watch.within("ranking", 0.25, 0.9))
+            within = watch.within("ranking", 0.25, 0.9)
+            rankers = fit_rankers(learned, similar_of, configuration, validation, within, kept, finished)
             arrays |= {f"ranking.{part}": array for part, array in rankers.items()}
         with watch.step("relating", 0.9):
             by_words = {name.removeprefix("similar."): array for name, array in arrays.items()}
@@ -159,14 +180,27 @@ def _described(interactions: Interactions, configuration: TrainingConfiguration)
     lines = np.flatnonzero(interactions.order >= 0)
     lines = lines[np.lexsort((interactions.product[lines], interactions.order[lines]))]
     counts = (len(interactions.products), len(interactions.orders), len(interactions.kind))
-    settled = msgspec.structs.replace(configuration, threads=1)
     return {
         "products": np.frombuffer(msgspec.msgpack.encode(interactions.products), dtype=np.uint8),
         "counts": np.array(counts, dtype=np.int64),
         "order_quantity": interactions.quantity[lines],
         "reference_day": np.array([interactions.reference_day], dtype=np.int64),
-        "configuration": np.frombuffer(msgspec.msgpack.encode(settled), dtype=np.uint8),
+        "configuration": np.frombuffer(_settled(configuration), dtype=np.uint8),
     }
+
+
+def _settled(configuration: TrainingConfiguration) -> bytes:
+    """The configuration as far as it changes what is made."""
+    return msgspec.msgpack.encode(msgspec.structs.replace(configuration, threads=1))
+
+
+def _kept(going_on: GoingOn, interactions: Interactions, configuration: TrainingConfiguration) -> Kept | None:
+    """What of a snapshot need not be searched for again."""
+    snapshot, card = going_on.snapshot, card_of(going_on.snapshot)
+    if card is None:
+        return None
+    base = Base(snapshot, card.comparisons, card.kept)
+    return kept_of(base, interactions, _settled(configuration), going_on.bounds)
 
 
 class _Watch:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
 from ingest.privacy import Alias
 from ingest.vocabulary.events import Recorded
-from ingest.vocabulary.ids import FROM_THE_START, ProductId, Subject
+from ingest.vocabulary.ids import ProductId, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
+from personalization.experiments.arms import Tables
+from personalization.experiments.learning import LearningSettings
 from serving.circuit import Circuit
-from serving.home.making import EqualTables, Home, homepages_of, learner_of, weather_of
+from serving.home.making import EqualTables, Home, homepages_of, row_arms_of, weather_of
 from serving.home.places import places_of
 from serving.moment import Moment
 from serving.recommendations import Directory, Recommendations
@@ -23,6 +26,7 @@ from serving.shown import ShownLists
 
 if TYPE_CHECKING:
     from serving.engine import Engine
+    from serving.learned import Learners
 
 
 class Answers:
@@ -45,6 +49,7 @@ class Answers:
             on_dropped=engine.metrics.shown_dropped.inc,
             on_written=engine.metrics.shown_written.inc,
         )
+        self.learners = learners_of(engine)
         circuit = Circuit(lambda opened: engine.metrics.circuit_open.set(opened))
         self.recommendations = Recommendations(
             directory=_GuardedDirectory(engine.keyring, circuit),
@@ -58,6 +63,7 @@ class Answers:
             shown=self.shown.put,
             catalogue_version=lambda: self.catalogue.version,
             answered=engine.metrics.row_answered,
+            arms=row_arms_of(engine.configuration, partial(tables_of, self.learners), engine.clock),
         )
         self._home: Home | None = None
         self._home_lock = threading.Lock()
@@ -65,7 +71,7 @@ class Answers:
 
     @property
     def home(self) -> Home:
-        """What answers homepages, made when first asked for: what was learned is read from the log."""
+        """What answers homepages, made when first asked for."""
         with self._home_lock:
             if self._home is None:
                 self._home = self._made_home(self._engine)
@@ -80,27 +86,40 @@ class Answers:
     def _made_home(self, engine: Engine) -> Home:
         configuration = engine.configuration
         weather = weather_of(configuration.weather, engine.weather_key, engine.clock)
-        learner = learner_of(configuration, engine.clock)
         homepages = homepages_of(
             configuration,
             rows=self.recommendations,
             places=places_of(configuration.places, engine.folder),
             weather=weather,
-            tables=EqualTables() if learner is None else learner,
+            tables=partial(tables_of, self.learners),
             price_of=self._price_of,
             clock=engine.clock,
             shown=self.shown.put,
         )
-        if learner is not None:
-            engine.projector.attach(learner, since=FROM_THE_START)
-            learner.refresh()
-        return Home(homepages, weather, learner)
+        return Home(homepages, weather)
 
     def _price_of(self, product_id: ProductId) -> float | None:
         """What a product costs now, if that is known."""
         row = self.catalogue.find(product_id)
         price = math.nan if row is None or row >= len(self.catalogue.price) else self.catalogue.price.item(row)
         return None if math.isnan(price) else price
+
+
+def learners_of(engine: Engine) -> Learners | None:
+    """Everything that learns, with what was learned; None where nothing does."""
+    settings = engine.configuration.learning
+    if not settings:
+        return None
+    from serving.learned import Learners  # a shop that learns nothing needs no special functions
+
+    learners = Learners(engine.store.scan, lambda: engine.is_complete, settings)
+    learners.refresh()
+    return learners
+
+
+def tables_of(learners: Learners | None, settings: LearningSettings) -> Tables:
+    """The tables of a policy; where it does not learn, all arms are alike."""
+    return EqualTables() if learners is None or settings.policy == "rule" else learners.of(settings)
 
 
 class _Freshness:

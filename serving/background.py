@@ -121,7 +121,8 @@ class Worker:
             arguments, environment: those of the command that trains.
         """
         self._engine = engine
-        self._training = TrainingProcess(arguments, environment, engine.metrics.training_failures.inc)
+        how = ["--from-last"] if engine.configuration.training.from_last else []
+        self._training = TrainingProcess([*how, *arguments], environment, engine.metrics.training_failures.inc)
         self._loops: list[Loop] = []
         if role != "collect":
             self._answer(engine)
@@ -137,8 +138,8 @@ class Worker:
             Loop("follow", engine.projector.catch_up, every_s=follow_s),
             Loop("refresh", self._refresh, every_s=POLL_S),
         ]
-        if home.learner is not None:
-            self._loops.append(Loop("learn", home.learner.refresh, every_s=LEARN_S))
+        if engine.answers.learners is not None:
+            self._loops.append(Loop("learn", engine.answers.learners.refresh, every_s=LEARN_S))
         every_minutes = engine.configuration.training.every_minutes
         if every_minutes and not engine.is_distributed:
             if engine.answers.moment.publication is None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tomllib
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +15,10 @@ from msgspec import Meta
 
 from ingest.logs.kafka_settings import KafkaSettings, Security
 from ingest.vocabulary.errors import ConfigurationError
-from personalization.page.placements import Placement, read_placements
+from personalization.experiments.arms import ArmSet
+from personalization.experiments.assignment import Experiment, check
+from personalization.experiments.learning import LearningSettings
+from personalization.page.placements import Placement, arms_of, read_placements
 from recommender.configuration import TrainingConfiguration
 from serving.folder import CONFIGURATION_FILE, make_folder
 from serving.home.settings import HomepageSettings, PlacesSettings, WeatherSettings, check_surroundings
@@ -37,11 +41,16 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[training]`: a new snapshot so often, if anything was learnt since the last; 0 is never.
 
     One that lost more than these shares of the last one's size or figures is not published; 1 lets everything through.
+    With `from_last` it goes on from the last one: what that searched for is kept for fewer than so many days of the
+    shop's history, and while no more than such a share of the interactions came or went.
     """
 
     every_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
     smaller_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
     worse_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
+    from_last: bool = False
+    search_every_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    search_after_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.2
 
 
 class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +114,40 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from serving.home.rules import read_rules  # most commands choose no homepage
 
         return read_rules(self.homepage, self.placements)
+
+    @property
+    def arms(self) -> dict[str, ArmSet]:
+        """The ways to rank of each placement that has several.
+
+        Raises:
+            ConfigurationError: as `arms_of`.
+        """
+        found = {name: arms_of(placement) for name, placement in self.placements.items()}
+        return {name: arms for name, arms in found.items() if arms is not None}
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Every experiment: on the homepage, on orders of its rows, on placements.
+
+        Raises:
+            ConfigurationError: one cannot be, or two of them cannot run beside each other.
+        """
+        sets = (*self.homepage_rules.orders.values(), *self.arms.values())
+        return check((*self.homepage_rules.experiments, *(each for arms in sets for each in arms.experiments)))
+
+    @property
+    def learning(self) -> tuple[LearningSettings, ...]:
+        """Everything that learns, each under a name of its own.
+
+        Raises:
+            ConfigurationError: two have the same name, or one cannot learn.
+        """
+        sets = (*self.homepage_rules.orders.values(), *self.arms.values())
+        every = [each for each in (self.homepage.learning, *(arms.learning for arms in sets)) if each.policy != "rule"]
+        for one, two in pairwise(sorted(each.name for each in every)):
+            if one == two:
+                raise ConfigurationError(f"two policies learn under the name {one!r}: give each a name of its own")
+        return tuple(every)
 
 
 def load_configuration(path: Path, *, required: bool) -> Configuration:
@@ -170,6 +213,6 @@ def _with_standard_placements(written: dict[str, Any]) -> Configuration:
     rest = {name: value for name, value in written.items() if name != "placements"}
     configuration = msgspec.structs.replace(msgspec.convert(rest, Configuration), placements=placements)
     check_surroundings(configuration.weather, configuration.places)
-    if configuration.homepage != HomepageSettings():
-        _ = configuration.homepage_rules  # says now what is wrong with it
+    if configuration.homepage != HomepageSettings() or configuration.arms:
+        _ = configuration.experiments, configuration.learning  # says now what is wrong with them
     return configuration

@@ -162,7 +162,7 @@ def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, fo
         rows=_EmptyRows(configuration, clock),
         places=places_of(configuration.places, folder),
         weather=NoWeather(),
-        tables=EqualTables(),
+        tables=lambda _: EqualTables(),
         price_of=lambda _: None,
         clock=clock,
         shown=lambda _, __: None,

@@ -33,6 +33,7 @@ from personalization.page.reasons import items
 from personalization.page.request import RowRequest
 from personalization.page.shelf import Models, Shelf
 from serving.ask import Ask
+from serving.row_arms import RowArms, RowChoice
 
 SHOWN_PRODUCTS_MAX = 30  # a record of a shown list stays below a kilobyte; nobody looks further down
 SHOWN_SEEDS_MAX = 5
@@ -90,9 +91,10 @@ class Recommendations:
         configuration_id: what decided, for the record.
         tokens: signs clicks.
         clock: dates the record.
-        shown: takes the record of what was shown; it must not wait.
+        shown: takes the record of what was shown; it must not wait. With an alias, the subject is yet to be found.
         catalogue_version: the version of the shelf, for the record.
         answered: told of each row, and whether it was degraded.
+        arms: choose how rows are ranked, where any placement has several ways.
     """
 
     def __init__(
@@ -106,14 +108,15 @@ class Recommendations:
         configuration_id: str,
         tokens: ClickTokens,
         clock: Clock,
-        shown: Callable[[RankingShown], None],
+        shown: Callable[[RankingShown, Alias | None], None],
         catalogue_version: Callable[[], int],
         answered: Callable[[str, bool], None] = lambda _, __: None,
+        arms: RowArms | None = None,
     ) -> None:
         self._directory, self._profile_of, self._shelf, self._models = directory, profile_of, shelf, models
         self._placements, self._configuration_id = placements, configuration_id
         self._tokens, self._clock, self._shown = tokens, clock, shown
-        self._catalogue_version, self._on_answered = catalogue_version, answered
+        self._catalogue_version, self._on_answered, self._arms = catalogue_version, answered, arms
 
     def answer(self, placement: str, ask: Ask, *, record: bool = True) -> Answer:
         """The row of a placement.
@@ -123,9 +126,11 @@ class Recommendations:
         """
         chosen = self._placement(placement)
         person = self.person_of(ask)
+        choice = self._chosen(chosen, ask, person)
         moment = self._models()
-        ranking = rank(row_request(ask), chosen, person.profile, self._shelf, moment.models)
-        return self._answered(ranking, ask, person, moment, record)
+        how = chosen if choice is None else choice.placement
+        ranking = rank(row_request(ask), how, person.profile, self._shelf, moment.models)
+        return self._answered(ranking, ask, person, moment, record, choice)
 
     def answer_page(self, placements: Sequence[str], ask: Ask) -> list[Answer]:
         """The rows of a page, with no product in two of them.
@@ -138,9 +143,17 @@ class Recommendations:
 
     def answer_rows(self, placements: Sequence[Placement], ask: Ask, person: Person, *, record: bool) -> list[Answer]:
         """The rows of a page from top to bottom, for somebody who is known already, with no product in two of them."""
+        choices = [self._chosen(placement, ask, person) for placement in placements]
+        how = [
+            placement if choice is None else choice.placement
+            for placement, choice in zip(placements, choices, strict=True)
+        ]
         moment = self._models()
-        rankings = rank_page(row_request(ask), placements, person.profile, self._shelf, moment.models)
-        return [self._answered(ranking, ask, person, moment, record) for ranking in rankings]
+        rankings = rank_page(row_request(ask), how, person.profile, self._shelf, moment.models)
+        return [
+            self._answered(ranking, ask, person, moment, record, choice)
+            for ranking, choice in zip(rankings, choices, strict=True)
+        ]
 
     def visitor_is(self, anonymous_id: AnonymousId | None, customer_id: CustomerId) -> bool:
         """Whether a visitor was identified as a customer."""
@@ -167,6 +180,15 @@ class Recommendations:
             return NOBODY._replace(degraded=("profiles",))
         return NOBODY
 
+    def _chosen(self, placement: Placement, ask: Ask, person: Person) -> RowChoice | None:
+        """How a row is ranked; None where there is but one way. Who refused has no part in it but as anybody."""
+        if self._arms is None:
+            return None
+        personal = person.profile is None or person.profile.personalized
+        alias = next(iter(_aliases(ask)), None) if personal and not person.degraded else None
+        profile, subject = (person.profile, person.subject) if personal else (None, None)
+        return self._arms.choose(placement, ask, subject, profile, alias)
+
     def _answered(
         self,
         ranking: Ranking,
@@ -174,9 +196,10 @@ class Recommendations:
         person: Person,
         moment: LiveModelsOfMoment,
         record: bool,
+        choice: RowChoice | None,
     ) -> Answer:
         now = self._clock.now()
-        request_id = new_request_id(epoch_ms(now))
+        request_id = new_request_id(epoch_ms(now)) if choice is None else choice.request_id
         tokens = partial(self._tokens.sign_row, request_id, ranking.placement)
         row = items(ranking.picks, person.profile, self._shelf, tokens)
         answer = Answer(
@@ -185,9 +208,9 @@ class Recommendations:
             snapshot=moment.snapshot_id,
             configuration=self._configuration_id,
             degraded=moment.degraded + person.degraded,
-            experiment=None,
+            experiment=None if choice is None else choice.experiment,
             items=row,
-            explanation=_explained(ranking) if ask.explain else msgspec.UNSET,
+            explanation=_explained(ranking, choice) if ask.explain else msgspec.UNSET,
         )
         if record:
             self._on_answered(ranking.placement, bool(answer.degraded))
@@ -208,8 +231,11 @@ class Recommendations:
                     configuration=self._configuration_id,
                     seed=seed_of(request_id),
                     catalogue_version=self._catalogue_version(),
+                    propensity=1.0 if choice is None else choice.chosen.propensity,
                     degraded=answer.degraded,
-                )
+                    choice=None if choice is None else choice.chosen,
+                ),
+                None if choice is None else choice.alias,
             )
         return answer
 
@@ -237,5 +263,6 @@ def _aliases(ask: Ask) -> list[Alias]:
     return aliases if ask.anonymous_id is None else [*aliases, Alias("anonymous", ask.anonymous_id)]
 
 
-def _explained(ranking: Ranking) -> dict[str, Any]:
-    return {"placement": ranking.placement, "steps": [msgspec.to_builtins(step) for step in ranking.steps]}
+def _explained(ranking: Ranking, choice: RowChoice | None) -> dict[str, Any]:
+    told = {"placement": ranking.placement, "steps": [msgspec.to_builtins(step) for step in ranking.steps]}
+    return told if choice is None else {**told, "choice": msgspec.to_builtins(choice.chosen)}

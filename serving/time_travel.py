@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ingest.catalog import CatalogueView
 from ingest.erasure import facts_about
+from ingest.privacy import Alias
 from ingest.vocabulary.events import RankingShown, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, Subject
 from personalization.customer.profile import Profile
@@ -92,5 +93,5 @@ def _profile_at(engine: Engine, subject: Subject, moment: datetime) -> Profile |
     return profile
 
 
-def _unrecorded(_: RankingShown) -> None:
+def _unrecorded(_: RankingShown, __: Alias | None) -> None:
     """An answer about the past is shown to nobody who could click."""

@@ -74,7 +74,7 @@ class Trainer:
         from recommender.guard import SnapshotRefused
 
         try:
-            trained = self._engine.train()
+            trained = self._engine.train(from_last=self._engine.configuration.training.from_last)
         except SnapshotRefused as refused:
             _log.error("the last snapshot stays in use", reason=refused.message)
             return

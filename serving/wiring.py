@@ -22,7 +22,10 @@ import structlog
 from ingest.catalog import CatalogueProjection
 from ingest.vocabulary.clock import Clock, SystemClock
 from ingest.vocabulary.errors import ConfigurationError, Unavailable
+from ingest.vocabulary.ports import AnyProjection
 from personalization.customer.projection import ProfileProjection
+from personalization.experiments.attributing import AttributionProjection
+from personalization.experiments.counting import LearnedProjection
 from personalization.experiments.lifecycle import ExperimentProjection
 from recommender.segments import TailProjection
 from serving.access import AccessKeys
@@ -149,8 +152,20 @@ def open_migration(old: Path, folder: Path, configuration_path: Path | None) -> 
         yield Migration(old, source, folder, target)
 
 
+def every_projection() -> tuple[AnyProjection, ...]:
+    """What is folded from the log, in this order: what was learned follows from what decisions earned."""
+    return (
+        CatalogueProjection(),
+        ProfileProjection(),
+        TailProjection(),
+        ExperimentProjection(),
+        AttributionProjection(),
+        LearnedProjection(),
+    )
+
+
 def _engine(folder: Path, configuration: Configuration) -> Engine:
-    projections = (CatalogueProjection(), ProfileProjection(), TailProjection(), ExperimentProjection())
+    projections = every_projection()
     clock = SystemClock()
     with contextlib.ExitStack() as undone:
         if configuration.distributed is None:

@@ -68,9 +68,9 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def make_example_shop(folder: Path) -> None:
-    """The example shop, by the command line."""
+    """The example shop, by the command line; trained as a person does, so that any training anew is another process."""
     import_example(folder, "--categories", str(CATEGORIES))
-    dangol("train", data=folder, check=True)
+    dangol("train", data=folder, check=True, fresh=True)
 
 
 @pytest.fixture(scope="session")

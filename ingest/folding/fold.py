@@ -44,32 +44,44 @@ def fold(
     """Fold a batch, facts of a partition in log order.
 
     Args:
-        projections: the folds, by name.
+        projections: the folds; what one derives from a fact is folded by those after it.
         batch: facts and their places.
         load: fetches the bytes of states that are not `cached`.
         cached: states already decoded.
     """
     folded = Folded({}, [], [])
+    facts = batch
     for projection in projections:
         keys = projection.keys
-        touched = [(key, recorded) for recorded in batch for key in keys(recorded)]
+        touched = [(key, recorded) for recorded in facts for key in keys(recorded)]
         if touched:
-            states = _prefetch(projection, dict.fromkeys(key for key, _ in touched), load, cached)
-            _evolve(projection, touched, states, folded)
+            before = _prefetch(projection, dict.fromkeys(key for key, _ in touched), load, cached)
+            states = before.copy()
+            derived = _evolve(projection, touched, states, folded)
+            if derived:
+                facts = [*facts, *derived]
             name = projection.name
-            folded.states.update({(name, key): state for key, state in states.items()})
+            folded.states.update(
+                {(name, key): state for key, state in states.items() if state is not None or before[key] is not None}
+            )
     return folded
 
 
 def _evolve(
     projection: AnyProjection, touched: Sequence[tuple[str, Recorded]], states: dict[str, Any], folded: Folded
-) -> None:
-    """Fold each fact into its state, in place; what follows and what cannot be folded goes to `folded`."""
-    consequences, evolve = projection.consequences, projection.evolve
+) -> list[Recorded]:
+    """Fold each fact into its state, in place; what follows and what cannot be folded goes to `folded`.
+
+    Returns:
+        what is derived from the facts, at their places.
+    """
+    consequences, evolve, derive = projection.consequences, projection.evolve, projection.derived
+    derived: list[Recorded] = []
     for key, recorded in touched:
         state = states[key]
         try:
             follows = consequences(state, recorded)
+            means = derive(state, recorded)
             states[key] = evolve(state, recorded)
         except Exception as error:  # noqa: BLE001 - one unfoldable fact must not stop its partition
             _log.exception("a fact cannot be folded", projection=projection.name, place=recorded.position)
@@ -77,6 +89,9 @@ def _evolve(
         else:
             if follows:
                 folded.consequences.extend(follows)
+            if means:
+                derived.extend(Recorded(recorded.position, event) for event in means)
+    return derived
 
 
 def _prefetch(

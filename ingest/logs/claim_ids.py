@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from ingest.vocabulary.clock import DAY_S
-from ingest.vocabulary.events import Event, OrderCompleted, ProfileMerged
+from ingest.vocabulary.events import DecisionsMerged, Event, OrderCompleted, ProfileMerged
 from ingest.vocabulary.ids import GENERATION, EventId, Position
 
 CLAIM_DAYS_MAX = 7  # producers retry for hours at most; analytics SDKs give up after ten attempts
@@ -38,7 +38,7 @@ def claim_id(event_id: EventId) -> bytes:
 
 def day_of_claim(event: Event) -> int | None:
     """The day a claim is counted from; None for one that is kept for ever."""
-    if event.imported or isinstance(event, (OrderCompleted, ProfileMerged)):
+    if event.imported or isinstance(event, (OrderCompleted, ProfileMerged, DecisionsMerged)):
         return None
     return int(event.received_at.timestamp()) // DAY_S
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from math import floor
 from typing import Protocol
 
+HOUR_S = 3_600
 DAY_S = 86_400
 
 

@@ -38,6 +38,7 @@ from ingest.vocabulary.facts.people import (
     ConsentChanged,
     CustomerErased,
     CustomerIdentified,
+    DecisionsMerged,
     ProfileMerged,
     VisitorExpired,
 )
@@ -52,22 +53,28 @@ from ingest.vocabulary.facts.shop import (
     StockChanged,
 )
 from ingest.vocabulary.facts.showing import (
+    Asked,
+    Chosen,
     HomepageShown,
     RankingClicked,
     RankingShown,
     Shown,
+    Terms,
 )
 from ingest.vocabulary.ids import Position
 
 __all__ = (
     "AnyEvent",
+    "Asked",
     "CatalogueEvent",
     "CheckoutStarted",
+    "Chosen",
     "ConsentChanged",
     "Custom",
     "CustomerErased",
     "CustomerEvent",
     "CustomerIdentified",
+    "DecisionsMerged",
     "EmailClicked",
     "EmailOpened",
     "EmailSent",
@@ -97,6 +104,7 @@ __all__ = (
     "Searched",
     "Shown",
     "StockChanged",
+    "Terms",
     "VisitorExpired",
     "WishlistAdded",
     "WishlistRemoved",
@@ -125,6 +133,7 @@ AnyEvent = (
     | EmailClicked
     | Custom
     | ProfileMerged
+    | DecisionsMerged
     | CustomerErased
     | VisitorExpired
     | ProductUpserted

@@ -107,6 +107,13 @@ class Projection(Keyed, Protocol[State]):
         """The state after the fact; None means there is nothing (any more) to keep."""
         ...
 
+    def derived(self, before: State | None, recorded: Recorded) -> tuple[Event, ...]:
+        """What the fact means in the light of the state before it, for projections that are folded after this one.
+
+        It has the fact's place and is folded in the same step, also by a replay; it is never stored.
+        """
+        ...
+
     def consequences(self, state: State | None, recorded: Recorded) -> tuple[Event, ...]:
         """Facts that follow from this fact and the state before it; appended once, never on replay."""
         ...

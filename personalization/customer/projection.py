@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ingest.vocabulary.events import CustomerEvent, CustomerIdentified, Event, ProfileMerged, Recorded, Shown
+from ingest.vocabulary.events import (
+    CustomerEvent,
+    CustomerIdentified,
+    DecisionsMerged,
+    Event,
+    ProfileMerged,
+    Recorded,
+    Shown,
+)
 from ingest.vocabulary.ids import content_id, partition_of
 from personalization.customer.profile import EMPTY, Profile, decode_profile, encode_profile
 from personalization.customer.reducer import evolve
@@ -24,7 +32,7 @@ class ProfileProjection:
     def keys(self, recorded: Recorded) -> tuple[str, ...]:
         """The subject of a fact about a person; what was shown says nothing about them."""
         event = recorded.event
-        if isinstance(event, CustomerEvent) and not isinstance(event, Shown):
+        if isinstance(event, CustomerEvent) and not isinstance(event, Shown | DecisionsMerged):
             return (event.subject,)
         return ()
 
@@ -35,6 +43,10 @@ class ProfileProjection:
     def evolve(self, state: Profile | None, recorded: Recorded) -> Profile | None:
         """The profile after the fact."""
         return evolve(state, recorded.event)
+
+    def derived(self, _: Profile | None, __: Recorded) -> tuple[Event, ...]:
+        """Nothing."""
+        return ()
 
     def consequences(self, state: Profile | None, recorded: Recorded) -> tuple[Event, ...]:
         """The move of a visitor's history to the customer they turned out to be, if there is any to move."""

@@ -2,10 +2,11 @@
 
 Every arm has a Bayesian linear regression of the reward. Its prior is the regression over all arms, so that an arm
 with little data does as all do in that situation. An arm's probability is that of being the best in the situation, by
-quadrature over normal posteriors. Sums decay by a half-life relative to the newest decision known.
+quadrature over normal posteriors. Sums are counted by period (`counting.py`) and decay by a half-life relative to the
+newest one.
 
-Unlike `thompson.py` it does not know periods: with orders that come late, an arm that is shown more lately looks worse
-than it is until they have come. Prefer clicks or carts as its goal.
+Unlike `thompson.py` it does not compare within periods: with orders that come late, an arm that is shown more lately
+looks worse than it is until they have come. Prefer clicks or carts as its goal.
 
 Source: Agrawal, Goyal, "Thompson Sampling for Contextual Bandits with Linear Payoffs" (ICML 2013), with the
 probabilities worked out instead of one sample drawn, an estimated noise, and the common prior.
@@ -22,7 +23,6 @@ from scipy.special import ndtr, ndtri
 
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ranking import FloatVector
-from personalization.experiments.attribution import NOTHING, Change, Reward
 from personalization.experiments.draws import Propensities, table_of
 from personalization.experiments.learning import Learning
 from personalization.experiments.thompson import QUADRATURE
@@ -30,7 +30,6 @@ from personalization.experiments.thompson import QUADRATURE
 RIDGE = 1.0  # a feature's effect in all arms begins at none, as if seen in one decision
 SHRINKAGE = 10.0  # an arm's difference from all arms begins at none, as if seen in as many decisions
 _NORMAL_QUANTILES = ndtri(QUADRATURE[0])
-_HALVES_MAX = 1000.0  # beyond this age nothing of a sum is left
 
 
 class Sums(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -43,52 +42,9 @@ class Sums(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LinearLearned(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The sums of each arm as they weigh at `at_ms`, the time of the newest decision."""
+    """The sums of each arm, as old decisions weigh against the newest."""
 
-    at_ms: int = 0
     arms: Mapping[str, Sums] = {}
-
-
-UNLEARNED = LinearLearned()
-
-
-def evolve_linear(state: LinearLearned, change: Change, learning: Learning) -> LinearLearned:
-    """A decision with features was made, or earned more or less; it weighs by when it was made.
-
-    Raises:
-        ConfigurationError: the arm was learned with another number of features.
-
-    Cost: the square of the features, some 0.2 ms with 8.
-    """
-    x = np.array(change.decision.features)
-    made = float(change.before is None)
-    before, after = reward_of(change.before or NOTHING, learning), reward_of(change.after, learning)
-    sums = Sums(
-        made,
-        tuple((made * np.outer(x, x)).ravel().tolist()),
-        tuple(((after - before) * x).tolist()),
-        after**2 - before**2,
-    )
-    return merged(state, LinearLearned(change.decision.at_ms, {change.decision.arm: sums}), learning)
-
-
-def merged(first: LinearLearned, second: LinearLearned, learning: Learning) -> LinearLearned:
-    """What both have seen, as it weighs at the newer of their times. Order matters to rounding only."""
-    at_ms = max(first.at_ms, second.at_ms)
-    arms: dict[str, Sums] = {}
-    for state in (first, second):
-        halves = (at_ms - state.at_ms) / 1000 / learning.half_life_s if learning.half_life_s else 0.0
-        weight = 2.0 ** -min(halves, _HALVES_MAX)
-        for arm, sums in state.arms.items():
-            arms[arm] = _added(arms.get(arm), sums, weight)
-    return LinearLearned(at_ms, {arm: arms[arm] for arm in sorted(arms)})
-
-
-def reward_of(reward: Reward, learning: Learning) -> float:
-    """A decision's reward for the goal: 0 or 1, or the value as a share of its cap."""
-    if learning.goal == "value":
-        return min(max(reward.value_e4, 0), learning.value_e4_max) / learning.value_e4_max
-    return float({"click": reward.clicked, "cart": reward.added, "order": reward.ordered}[learning.goal])
 
 
 class LinearPolicy:
@@ -167,11 +123,3 @@ def _check_features(sums: Sums, features: int) -> None:
             f"the policy learned {len(sums.products)} features and is asked with {features}: "
             "with other features it needs another name"
         )
-
-
-def _added(kept: Sums | None, sums: Sums, weight: float) -> Sums:
-    parts = [np.array(each) * weight for each in msgspec.structs.astuple(sums)]
-    if kept is not None:
-        _check_features(kept, len(sums.products))
-        parts = [one + np.array(two) for one, two in zip(parts, msgspec.structs.astuple(kept), strict=True)]
-    return Sums(float(parts[0]), tuple(parts[1].tolist()), tuple(parts[2].tolist()), float(parts[3]))

@@ -89,6 +89,10 @@ class ExperimentProjection:
         """The lifecycle after the fact."""
         return evolve_lifecycle(state, recorded.event)
 
+    def derived(self, _: Lifecycle | None, __: Recorded) -> tuple[Event, ...]:
+        """Nothing."""
+        return ()
+
     def consequences(self, _: Lifecycle | None, __: Recorded) -> tuple[Event, ...]:
         """None."""
         return ()

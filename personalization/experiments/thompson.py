@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, stdtrit
 
 from ingest.vocabulary.ranking import FloatVector
-from personalization.experiments.attribution import NOTHING, Change, Reward
+from personalization.experiments.counting import Counts
 from personalization.experiments.draws import Propensities, table_of
 from personalization.experiments.learning import Learning, periods_max
 
 FloatMatrix = NDArray[np.float64]
 
-VALUE_STEPS = 100_000  # values are counted in this part of their cap; squares then sum within 63 bits
 QUANTILES = 128  # points of the quadrature: 3e-5 was the largest error of a probability in 40 random cases
 VALUE_QUANTILES = 48  # of the order value, for each of its two parts
 
@@ -41,20 +40,6 @@ FITTING_ROUNDS = 100  # of periods' rates; in simulated logs what was left was 0
 prior_orders = 5.0  # an arm's order value begins at that of all arms, as if seen in as many orders
 
 
-class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Decisions of an arm in a period, how many reached each goal, and sums of value in `VALUE_STEPS` of the cap."""
-
-    decisions: int = 0
-    clicked: int = 0
-    added: int = 0
-    ordered: int = 0
-    value_steps: int = 0
-    value_steps_squared: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(one + two for one, two in zip(_numbers(self), _numbers(other), strict=True)))
-
-
 class Learned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Counts by arm and period, arms and periods in their order; the newest `periods_max` periods."""
 
@@ -62,22 +47,6 @@ class Learned(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 UNLEARNED = Learned()
-
-
-def evolve_learned(state: Learned, change: Change, learning: Learning) -> Learned:
-    """A decision was made, or earned more or less; it counts in the period in which it was made."""
-    steps_before, steps = (_steps(each, learning) for each in (change.before or NOTHING, change.after))
-    before, after = change.before or NOTHING, change.after
-    counts = Counts(
-        int(change.before is None),
-        after.clicked - before.clicked,
-        after.added - before.added,
-        after.ordered - before.ordered,
-        steps - steps_before,
-        steps**2 - steps_before**2,
-    )
-    period = change.decision.at_ms // (1000 * learning.period_s)
-    return merged(state, Learned({change.decision.arm: {period: counts}}))
 
 
 def merged(first: Learned, second: Learned) -> Learned:
@@ -121,7 +90,7 @@ def weighted_counts(state: Learned, arms: Sequence[str], learning: Learning) -> 
     counts = np.zeros((len(arms), len(periods), 6))
     for at, arm in enumerate(arms):
         for period, counted in state.arms.get(arm, {}).items():
-            counts[at, periods.index(period)] = _numbers(counted)
+            counts[at, periods.index(period)] = counted.numbers
     ages_s = (newest - np.array(periods, np.float64)) * learning.period_s
     weights = np.exp2(-ages_s / learning.half_life_s) if learning.half_life_s else np.ones(len(periods))
     return np.maximum(counts, 0.0) * weights[:, None]
@@ -211,11 +180,3 @@ def _mean_posterior(
     between = prior_orders * n / weight * (mean - prior_mean) ** 2
     variance = (prior_orders * prior_variance + spread + between) / weight
     return location, float(np.sqrt(variance / weight)), weight
-
-
-def _steps(reward: Reward, learning: Learning) -> int:
-    return round(min(max(reward.value_e4, 0), learning.value_e4_max) * VALUE_STEPS / learning.value_e4_max)
-
-
-def _numbers(counts: Counts) -> tuple[int, ...]:
-    return msgspec.structs.astuple(counts)

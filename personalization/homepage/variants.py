@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from ingest.vocabulary.errors import ConfigurationError
+from personalization.experiments.arms import ArmSet, read_arms
+from personalization.experiments.learning import LearningSettings
 from personalization.homepage.conditions import (
     ALWAYS,
     BOXES_MAX,
@@ -50,6 +52,9 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         priority: the highest of those that fit is shown; of equal ones the first by name.
         content: any JSON, for the shop's own templates.
         translations: by language (BCP 47), what is different in it.
+        orders: other orders of the rows, by name: the numbers of the rows from top to bottom, the first is 1.
+        learning: which order works is learned; without it the rows stand as they are written.
+        experiments: on orders, by name: arms with their weights, the control.
     """
 
     name: str
@@ -60,12 +65,30 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     content: dict[str, Any] = {}
     translations: dict[str, dict[str, Any]] = {}
     rows: tuple[VariantRow, ...] = ()
+    orders: dict[str, tuple[int, ...]] = {}
+    learning: LearningSettings | None = None
+    experiments: dict[str, dict[str, Any]] = {}
 
 
 STANDARD = Variant(
     name=DEFAULT_NAME,
     rows=tuple(VariantRow(placement=name) for name in ("home.for-you", "home.popular", "home.recently-viewed")),
 )
+
+
+def in_order(variant: Variant, order: str) -> tuple[VariantRow, ...]:
+    """The rows in one of the orders of a variant; as they are written where there is no such order."""
+    numbers = variant.orders.get(order)
+    return variant.rows if numbers is None else tuple(variant.rows[number - 1] for number in numbers)
+
+
+def orders_of(variant: Variant) -> ArmSet | None:
+    """The orders a variant's rows may stand in; None where there is but one.
+
+    Raises:
+        ConfigurationError: says what cannot be.
+    """
+    return read_arms(f"order of {variant.name}", variant.orders, variant.learning, variant.experiments)
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -172,8 +195,26 @@ def _problems(variant: Variant, placements: Collection[str]) -> list[str]:
         (_size(variant) > content_bytes_max, f"content and translations may have {content_bytes_max} bytes as JSON"),
     )
     found = [message for wrong, message in checks if wrong]
+    found += _order_problems(variant)
     for number, row in enumerate(variant.rows):
         found += [f"rows[{number}]: {problem}" for problem in _row_problems(row, placements)]
+    return found
+
+
+def _order_problems(variant: Variant) -> list[str]:
+    every = list(range(1, len(variant.rows) + 1))
+    found = [
+        f"orders.{name} must name each of the {len(every)} rows once, by its number from 1, got {list(numbers)}"
+        for name, numbers in sorted(variant.orders.items())
+        if sorted(numbers) != every
+    ]
+    told = [tuple(every), *(variant.orders[name] for name in sorted(variant.orders))]
+    if not found and len(set(told)) < len(told):
+        found.append("two of its orders are the same, or one is that of the rows as they are written")
+    try:
+        _ = orders_of(variant)
+    except ConfigurationError as error:
+        found.append(error.message)
     return found
 
 

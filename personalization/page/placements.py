@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import chain
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from ingest.vocabulary.errors import ConfigurationError
 from ingest.vocabulary.ids import ProductId
+from personalization.experiments.arms import ArmSet, read_arms
+from personalization.experiments.learning import LearningSettings
 from personalization.page.boosts import Boost, boost_problems
 from personalization.page.request import limit_default, limit_max
 
@@ -43,6 +47,20 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position: int
 
 
+class PlacementArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another way to rank a placement: what differs from it. What is pinned, boosted or excluded is not for arms."""
+
+    chain: tuple[str, ...] | UnsetType = UNSET
+    seeds: tuple[SeedSource, ...] | UnsetType = UNSET
+    exclude_seeds: bool | UnsetType = UNSET
+    exclude_purchased_days: int | UnsetType | None = UNSET
+    same_category: bool | UnsetType = UNSET
+    one_per_group: bool | UnsetType = UNSET
+    complements_first: bool | UnsetType = UNSET
+    category_max: int | UnsetType | None = UNSET
+    brand_max: int | UnsetType | None = UNSET
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One placement. What its chain leaves empty, popularity fills.
 
@@ -60,6 +78,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             what may stand in for the asked, of which the strongest has one place in ten.
         category_max, brand_max: so many of one kind, while there are others in the same strategy's offer.
         boosts: what weighs more or less than its score says, within each strategy's offer.
+        arms: other ways to rank it, by name; `rules` is the placement as it stands.
+        learning: which of them works is learned; without it, it is the placement as it stands.
+        experiments: by name, as they are written: arms with their weights, the control.
     """
 
     name: str
@@ -77,6 +98,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pins: tuple[Pin, ...] = ()
     exclude: tuple[ProductId, ...] = ()
     boosts: tuple[Boost, ...] = ()
+    arms: dict[str, PlacementArm] = {}
+    learning: LearningSettings | None = None
+    experiments: dict[str, dict[str, Any]] = {}
 
 
 _HISTORY: tuple[SeedSource, ...] = ("asked", "history")
@@ -163,9 +187,30 @@ def read_placements(
         except msgspec.ValidationError as error:
             raise ConfigurationError(f"placement {name!r}: {error}") from error
         check_placement(placements[name])
+        _check_arms(placements[name])
     if len(placements) > placements_max:
         raise ConfigurationError(f"there may be {placements_max} placements, got {len(placements)}")
     return placements
+
+
+def with_arm(placement: Placement, arm: str) -> Placement:
+    """The placement as an arm ranks it; as it stands where there is no such arm."""
+    differs = placement.arms.get(arm)
+    return placement if differs is None else replace(placement, **changes_of(differs))
+
+
+def changes_of(arm: PlacementArm) -> dict[str, Any]:
+    """What an arm sets."""
+    return {name: value for name in arm.__struct_fields__ if (value := getattr(arm, name)) is not UNSET}
+
+
+def arms_of(placement: Placement) -> ArmSet | None:
+    """The ways to rank a placement; None where there is but one.
+
+    Raises:
+        ConfigurationError: says what cannot be.
+    """
+    return read_arms(placement.name, placement.arms, placement.learning, placement.experiments)
 
 
 def check_placement(placement: Placement, strategies: Collection[str] = STRATEGIES) -> None:
@@ -177,6 +222,23 @@ def check_placement(placement: Placement, strategies: Collection[str] = STRATEGI
     problem = _problem(placement, strategies)
     if problem:
         raise ConfigurationError(f"placement {placement.name!r}: {problem}")
+
+
+def _check_arms(placement: Placement) -> None:
+    """Refuses arms that could not answer, or of which two are one.
+
+    Raises:
+        ConfigurationError: with the arm at fault.
+    """
+    seen = [("the placement as it stands", placement)]
+    for name in sorted(placement.arms):
+        arm = with_arm(placement, name)
+        check_placement(arm)
+        alike = next((other for other, its in seen if its == arm), None)
+        if alike is not None:
+            raise ConfigurationError(f"placement {placement.name!r}: the arm {name!r} ranks as {alike} does")
+        seen.append((f"the arm {name!r}", arm))
+    _ = arms_of(placement)
 
 
 def _problem(placement: Placement, strategies: Collection[str]) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from recommender.candidates.gathering import reciprocal_ranks
 from recommender.candidates.lists import BY_ALL, BY_ROW, FIRST, WALKS, Material, fit_list
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
 from recommender.candidates.stores import Arrays, assembled, history_arrays, list_arrays, popularity_arrays
+from recommender.checkpoints import NOTHING_FINISHED, Finished
 from recommender.histories import newest
 from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import walk
@@ -82,6 +84,13 @@ JUDGES: Mapping[str, tuple[Purpose, ...]] = {
 """Which purpose's questions judge a component: the first that has any."""
 
 
+class _Sofar(msgspec.Struct):
+    """How far a search has come."""
+
+    plan: Plan
+    trials: list[Trial]
+
+
 class Search:
     """A search over one shop's slice.
 
@@ -99,6 +108,7 @@ class Search:
         plan: Plan,
         threads: int,
         progress: Progress = lambda share: None,
+        finished: Finished = NOTHING_FINISHED,
     ) -> None:
         self._material, self._latent, self._threads, self.plan = material, latent, threads, plan
         self._popularity = popularity_arrays(material.interactions)
@@ -106,18 +116,33 @@ class Search:
         self._whole: dict[tuple[str, str], Neighbours] = {}
         self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
-        self._progress, self._steps = progress, 0
+        self._progress, self._steps, self._finished = progress, 0, finished
 
     def run(self) -> Plan:
         """The best plan found. Cost: some 150 trials of 400 questions; of these a list of some rows each in a third."""
         if not self._questions:
             return self.plan
-        for component, alternatives in GRID:
-            self._choose(component, alternatives)
+        for line, (component, alternatives) in enumerate(GRID):
+            with self._once(f"search-{line}") as is_new:
+                if is_new:
+                    self._choose(component, alternatives)
             self._step()
         for purpose in self._questions:
-            self._ask(purpose)
+            with self._once(f"search-{purpose}") as is_new:
+                if is_new:
+                    self._ask(purpose)
         return self.plan
+
+    @contextlib.contextmanager
+    def _once(self, step: str) -> Iterator[bool]:
+        """Whether a step is to be made; one that was finished is recalled instead."""
+        stored = self._finished.recall(step)
+        yield stored is None
+        if stored is None:
+            self._finished.keep(step, msgspec.msgpack.encode(_Sofar(self.plan, self.trials)))
+        else:
+            sofar = msgspec.msgpack.decode(stored, type=_Sofar)
+            self.plan, self.trials = sofar.plan, sofar.trials
 
     def whole_lists(self) -> dict[str, Neighbours]:
         """The lists of all rows that the best plan has, made on the way."""

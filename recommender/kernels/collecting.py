@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.kernels import row_kernel
+from recommender.kernels import part_of_kernel, row_kernel
 from recommender.kernels.selecting import keep_largest
 from recommender.kernels.sequences import age_weight
 
@@ -112,7 +112,7 @@ class Scratch(NamedTuple):
     person: Array
 
 
-@row_kernel
+@part_of_kernel
 def distinct_of(product: Array, time_s: Array, familiarity: Array, scratch: Scratch) -> int:
     """The distinct products of a history, newest first, with their positions, how often and when they are in it.
 
@@ -140,7 +140,7 @@ def distinct_of(product: Array, time_s: Array, familiarity: Array, scratch: Scra
     return count
 
 
-@row_kernel
+@part_of_kernel
 def add_lists(
     product: Array, time_s: Array, now_s: int, count: int, stores: Stores, scratch: Scratch, found: int
 ) -> int:
@@ -155,6 +155,8 @@ def add_lists(
             here, back = scratch.distinct[at], scratch.position[at]
             age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
             weight = decay**back * age
+            if weight == 0:  # too long ago: it would add nothing to anything
+                continue
             for near in range(stores.list_start[which, here], stores.list_start[which, here + 1]):
                 there, value = list_row[near], np.float32(weight * list_score[near])
                 place = slot[there]
@@ -169,7 +171,7 @@ def add_lists(
     return found
 
 
-@row_kernel
+@part_of_kernel
 def add_histories(
     product: Array, time_s: Array, now_s: int, count: int, stores: Stores, scratch: Scratch, found: int
 ) -> int:
@@ -185,6 +187,8 @@ def add_histories(
         here, back = scratch.distinct[at], scratch.position[at]
         age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
         weight = decay**back * age * rarity[here]
+        if weight == 0:
+            continue
         end = stores.posting_start[here + 1]
         begin = max(stores.posting_start[here], end - newest_max)
         last = -1
@@ -266,7 +270,7 @@ def collect(
     return found, count
 
 
-@row_kernel
+@part_of_kernel
 def release(found: int, count: int, scratch: Scratch) -> None:
     """Leave the scratch as it was, after so many slots and distinct products."""
     for at in range(count):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.kernels import row_kernel
+from recommender.kernels import part_of_kernel, row_kernel
 from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores, collect, release
 from recommender.kernels.folding import fold_in
 from recommender.kernels.selecting import best_of_keys, key_of
@@ -82,7 +82,7 @@ def gather(
     return kept
 
 
-@row_kernel
+@part_of_kernel
 def describe(
     kept: int,
     row: Array,
@@ -107,7 +107,11 @@ def describe(
             share = scale[which] * totals[which]
             features[at, PER_COMPONENT * which] = share
             features[at, PER_COMPONENT * which + 1] = logarithm(share + _SMALLEST) if share > 0 else nothing
-        describe_repetition(scratch.place_of[there] - 1, scale[components], scratch, features[at, extra:])
+        for which in (SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, FAMILIAR, RATE, DUE):
+            features[at, extra + which] = 0
+        features[at, extra + FAMILIAR_LOG] = SILENT
+        if scratch.place_of[there] > 0:  # asked here: a call copies all of the scratch, and few were taken before
+            describe_repetition(scratch.place_of[there] - 1, scale[components], scratch, features[at, extra:])
         features[at, extra + BOUGHT] = 0
         for which in range(len(bought)):
             if bought[which] == there:
@@ -123,18 +127,12 @@ def describe(
 
 @row_kernel
 def describe_repetition(place: int, scale: float, scratch: Scratch, features: Array) -> None:
-    """Fill what the history says of a product itself.
+    """Fill what a history says of a product in it.
 
     Args:
-        place: where it is among the distinct products of the history, -1 for nowhere; scale: one through what the most
-            familiar one has.
+        place: where it is among its distinct products; scale: one through what the most familiar one has.
     """
-    features[SEEN] = place >= 0
-    for which in (SEEN_LATE, IS_LAST, TIMES_SEEN, FAMILIAR, RATE, DUE):
-        features[which] = 0
-    features[FAMILIAR_LOG] = SILENT
-    if place < 0:
-        return
+    features[SEEN] = 1
     times, latest, earliest = scratch.times[place], scratch.latest[place], scratch.earliest[place]
     features[SEEN_LATE] = 0.8 ** scratch.position[place]
     features[IS_LAST] = scratch.position[place] == 0
@@ -147,7 +145,7 @@ def describe_repetition(place: int, scale: float, scratch: Scratch, features: Ar
         features[DUE] = min((latest + 1.0) * (times - 1.0) / (earliest - latest), DUE_MAX)
 
 
-@row_kernel
+@part_of_kernel
 def describe_factors(kept: int, row: Array, distinct: int, stores: Stores, scratch: Scratch, features: Array) -> None:
     """Fill the features that factors make of candidates: their share of the best, and its logarithm."""
     column = PER_COMPONENT * (len(stores.list_start) + 1) + FACTORED

@@ -6,6 +6,7 @@ unit is the query, and both rankers are judged on the same ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -18,6 +19,7 @@ from recommender.ranker.choices import Choices
 
 Metric = Literal["mrr", "ndcg"]
 RESAMPLES_MAX = 100_000
+STANDARD_ERRORS = 1.96  # on either side of a figure: 95 of 100 times
 
 
 class ComparisonConfiguration(msgspec.Struct, frozen=True):
@@ -94,6 +96,20 @@ def compare(choices: Choices, scores: Mapping[str, FloatVector], configuration: 
         challenges=tuple(challenges),
         chosen=chosen,
     )
+
+
+def chosen_mean(comparison: Comparison) -> float:
+    """The figure of the ranker that answers, in [0, 1]."""
+    return next(figure.mean for figure in comparison.figures if figure.name == comparison.chosen)
+
+
+def noise_of(comparison: Comparison) -> float:
+    """Half of the interval around `chosen_mean`, at most: values in [0, 1] of mean m vary by m (1 - m) or less.
+
+    Source: Bhatia and Davis (2000), A better bound on the variance. Queries are counted as of equal weight.
+    """
+    mean = chosen_mean(comparison)
+    return STANDARD_ERRORS * math.sqrt(mean * (1.0 - mean) / max(comparison.queries, 1))
 
 
 def query_values(choices: Choices, scores: FloatVector, configuration: ComparisonConfiguration) -> FloatVector:

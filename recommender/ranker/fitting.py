@@ -8,29 +8,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import FloatVector, Purpose
+from ingest.vocabulary.ranking import CountVector, FloatVector, Purpose
 from recommender.candidates.gathering import Gathered, gather_questions, labels_of
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
-from recommender.kernels.collecting import Stores
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
-from recommender.questions import Questions
+from recommender.questions import Questions, Ragged
 from recommender.ranker.choices import Choices, only, telling
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
-TELLING_MAX = 6_000  # questions of which a target is a candidate: only these say how to order candidates
-_TELLING_LEAST = 0.25  # of questions: where fewer tell, there are fewer; more would be gathered for nothing
+QUESTIONS_MAX = 24_000  # that are asked
+TELLING_MAX = 6_500  # of which a target is a candidate: only these say how to order candidates
 _QUESTIONS_AT_ONCE = 2_000
 BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
-TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
+GROWN = {"trees": TreesConfiguration(), CORRECTED: TreesConfiguration(feature_share=0.4)}
+TREES = tuple(GROWN)
+"""Rivals of the logit: trees by themselves, and trees whose scores are added to its own. A correction has less to find,
+and finds more of it where each tree sees some of the features only."""
 JUDGING = ComparisonConfiguration(
     confidence=0.8
 )  # taking trees that are as good costs little, missing better ones much
@@ -88,34 +90,79 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
     """
     if model in COMPONENT_NAMES:
         return _alone(COMPONENT_NAMES.index(model))
-    blend, share = _blend(shared, plan, purpose, questions, threads)
+    blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
-    some = questions.sampled(int(TELLING_MAX / max(share, _TELLING_LEAST)), 0)
-    choices = _telling_of(stores_of(shared, plan, purpose), some, plan.candidates, threads)
+    choices = _candidates(shared, plan, purpose, questions, threads)
+    rivals = ("logit", *TREES) if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees") else ("logit",)
+    return _ordered(choices, blend, rivals, model, threads)
+
+
+def learn_again(
+    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, rival: str
+) -> Learned:
+    """The same where a plan has what makes a candidate already, and which rival orders the candidates is known."""
+    choices = _candidates(shared, plan, purpose, questions, threads)
+    return _ordered(choices, plan.blend_for(purpose), (rival,), rival, threads)
+
+
+def _candidates(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> Choices:
+    """The choices of the questions that say something, in their order: some candidates were taken and some were not.
+
+    They are drawn until `TELLING_MAX` are found: a question without its target among the candidates orders nothing.
+
+    Memory: what is kept, twice for a moment, and the candidates of `_QUESTIONS_AT_ONCE` questions.
+    """
+    stores = stores_of(shared, plan, purpose)
+    drawn = np.random.default_rng(0).permutation(len(questions))[:QUESTIONS_MAX]
+    parts, places, found = list[Choices](), list[CountVector](), 0
+    for first in range(0, max(len(drawn), 1), _QUESTIONS_AT_ONCE):
+        rows = np.sort(drawn[first : first + _QUESTIONS_AT_ONCE])
+        some = questions.take(rows)
+        choices = choices_of(gather_questions(stores, some, plan.candidates, threads), some)
+        kept = telling(choices)
+        parts.append(only(choices, kept))
+        places.append(rows[kept])
+        found += len(kept)
+        if found >= TELLING_MAX:
+            break
+    return _in_order(parts, np.argsort(np.concatenate(places)))
+
+
+def _in_order(parts: list[Choices], order: CountVector) -> Choices:
+    """Choices one behind the other, their queries in another order."""
+    sizes = np.concatenate([np.diff(part.start) for part in parts])
+    start = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+    rows = Ragged(start, np.arange(start[-1])).take(order)
+    features, label = (np.concatenate([getattr(part, name) for part in parts]) for name in ("features", "label"))
+    return Choices(features[rows.values], rows.start.astype(np.int64), label[rows.values])
+
+
+def _ordered(choices: Choices, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
+    """Rivals fitted on the first questions and judged by the last; the best of them, fitted on all.
+
+    Args:
+        names: the rivals that are judged; model: what ranks, or how it is chosen.
+    """
     fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
     parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
-    rivals = {"logit": Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)}
-    if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees"):
-        rivals |= {name: _grown(name, parts[0], parts[1], rivals["logit"]) for name in TREES}
+    logit = Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)
+    rivals = {name: logit if name == "logit" else _grown(name, parts[0], parts[1], logit) for name in names}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
-    adds = what_components_add(parts[2], rivals["logit"].weights) if parts[2].queries else {}
-    chosen = _chosen(model, comparison)
+    adds = what_components_add(parts[2], logit.weights) if parts[2].queries else {}
+    chosen = model if model in names and model != "trees" else _chosen(model, comparison)
     if chosen == "logit":
-        rival = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-    else:
-        most = _part(choices, 0, stop)
-        logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
-        rival = _grown(chosen, most, parts[2], logit)
-    return Learned(blend, rival, comparison, adds)
+        logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
+        return Learned(blend, logit, comparison, adds)
+    most = _part(choices, 0, stop)
+    logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
+    return Learned(blend, _grown(chosen, most, parts[2], logit), comparison, adds)
 
 
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
     """Trees by themselves, or those that correct a logit."""
     weights = logit.weights if name == CORRECTED else np.zeros_like(logit.weights)
-    return Rival(
-        weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, TreesConfiguration(), weights).trees
-    )
+    return Rival(weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, GROWN[name], weights).trees)
 
 
 def _chosen(model: str, comparison: Comparison | None) -> str:
@@ -142,32 +189,8 @@ def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
 
 
-def _telling_of(stores: Stores, questions: Questions, candidates: int, threads: int) -> Choices:
-    """The choices of the questions that say something: some candidates were taken and some were not.
-
-    Memory: that of what is kept, twice for a moment, and of the candidates of `_QUESTIONS_AT_ONCE` questions.
-    """
-    parts = []
-    for first in range(0, max(len(questions), 1), _QUESTIONS_AT_ONCE):
-        some = questions.take(np.arange(first, min(first + _QUESTIONS_AT_ONCE, len(questions))))
-        choices = choices_of(gather_questions(stores, some, candidates, threads), some)
-        parts.append(only(choices, telling(choices)))
-    sizes = np.concatenate([np.diff(part.start) for part in parts])
-    return Choices(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes))),
-        np.concatenate([part.label for part in parts]),
-    )
-
-
-def _blend(
-    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int
-) -> tuple[tuple[float, ...], float]:
-    """What the shares of the components are worth together, by a logit over candidates of what each is worth alone.
-
-    Returns:
-        the weights, and the share of questions that have a target among these candidates.
-    """
+def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> tuple[float, ...]:
+    """What the shares of the components are worth together, by a logit over candidates of what each is worth alone."""
     some = questions.sampled(BLEND_QUESTIONS_MAX, 1)
     worth = np.array(plan.blend_for(purpose))
     choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
@@ -183,9 +206,8 @@ def _blend(
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
     kept[worth <= 0] = 0.0
     if not kept.any():
-        return Plan().blend_for(purpose), 0.0  # nothing that was held back is ever found: nothing is known
-    share = float((choices.positives() > 0).mean())
-    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9)), share
+        return Plan().blend_for(purpose)  # nothing that was held back is ever found: nothing is known
+    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
 
 
 def _part(choices: Choices, begin: int, end: int) -> Choices:

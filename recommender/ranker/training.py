@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,18 +13,21 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import Purpose
 from recommender.candidates.lists import Material, fit_lists, latent_lists, material_of
-from recommender.candidates.plan import LEARNED, Plan
+from recommender.candidates.plan import COMPONENT_NAMES, LEARNED, Plan
 from recommender.candidates.search import Search, Trial
 from recommender.candidates.slices import Slice, cut
 from recommender.candidates.stores import shared_arrays
+from recommender.checkpoints import NOTHING_FINISHED, Finished
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import Interactions
 from recommender.models.factors import Factors, fit_factors
 from recommender.models.neighbours import Neighbours
 from recommender.questions import Questions, questions_of
 from recommender.ranker.compare import Comparison
-from recommender.ranker.fitting import Learned, learn
+from recommender.ranker.fitting import Learned, learn, learn_again
+from recommender.ranker.keeping import Kept, Origin, is_as_good
 from recommender.ranker.rankers import arrays_of
+from recommender.ranker.remembering import learned_bytes, learned_of
 from recommender.validation import Validation
 
 QUESTIONS_MIN = 20  # fewer say nothing: the defaults rank
@@ -33,13 +37,14 @@ Arrays = dict[str, NDArray[Any]]
 Progress = Callable[[str, float], None]
 
 
-class ModelCard(msgspec.Struct, frozen=True):
+class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was tried and found, for people; it is part of the snapshot.
 
     Attributes:
         questions: held back, by purpose; trials: the search, in its order; plan: what it chose.
         comparisons: by purpose, the rankers on questions that none of them was fitted on.
         adds: by purpose and component, what the logit's figure on these loses without the component's features.
+        kept: where plan and rankers come from, if they were not searched for; then nothing was tried.
     """
 
     questions: dict[str, int]
@@ -47,6 +52,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     plan: Plan
     comparisons: dict[str, Comparison]
     adds: dict[str, dict[str, float]]
+    kept: Origin | None = None
 
 
 def fit_rankers(
@@ -55,6 +61,8 @@ def fit_rankers(
     configuration: TrainingConfiguration,
     validation: Validation | None = None,
     progress: Progress = lambda step, share: None,
+    kept: Kept | None = None,
+    finished: Finished = NOTHING_FINISHED,
 ) -> Arrays:
     """The arrays of `Rankers`, and the model card.
 
@@ -62,6 +70,8 @@ def fit_rankers(
         similar_of: fits substitutes; what is held back must not be in those that the ranker learns with.
         validation: questions that come with the data. Then nothing is held back, and nothing but their purpose learned.
         progress: told the step that begins and the share that is done, in [0, 1].
+        kept: what not to search for, unless it does worse than it did.
+        finished: what a training of the same came to before it was killed.
 
     Guarantees: the same arrays for any number of threads.
     Cost: some 150 trials of 400 questions, and the candidates twice.
@@ -70,7 +80,8 @@ def fit_rankers(
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
     questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
     is_whole = held.rest is interactions
-    shared, found = _found(held, similar_of, configuration, progress)
+    goes_on = None if kept is None else _going_on(held, similar_of, kept, configuration, progress, finished)
+    shared, found = goes_on or _found(held, similar_of, configuration, progress, finished)
     progress("counting", 0.7)
     if not is_whole:
         del held, shared  # what is counted anew needs the room
@@ -81,7 +92,8 @@ def fit_rankers(
         name: ranker.comparison for name, ranker in found.learned.items() if ranker.comparison is not None
     }
     adds: dict[str, dict[str, float]] = {name: ranker.adds for name, ranker in found.learned.items() if ranker.adds}
-    card = ModelCard(questions=questions, trials=found.trials, plan=found.plan, comparisons=compared, adds=adds)
+    origin = None if kept is None or goes_on is None else kept.origin
+    card = ModelCard(questions, found.trials, found.plan, compared, adds, origin)
     arrays = arrays_of(shared, found.plan, found.learned)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
 
@@ -99,6 +111,7 @@ def _found(
     similar_of: Callable[[Interactions], Neighbours],
     configuration: TrainingConfiguration,
     progress: Progress,
+    finished: Finished,
 ) -> tuple[Arrays, _Found]:
     """The candidates without what is held back, and what was learned with them."""
     plan, threads = Plan(), configuration.threads
@@ -107,7 +120,8 @@ def _found(
     material = material_of(held.rest, plan.visit_gap_s)
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     latent, searched = latent_lists(factors, plan, threads), material.newest(SEARCHED_MAX)
-    search = Search(searched, latent, asked, plan, threads, lambda share: progress("searching", 0.1 + 0.3 * share))
+    told = partial(_told_within, progress, "searching", 0.1, 0.4)
+    search = Search(searched, latent, asked, plan, threads, told, finished)
     plan, trials = search.run(), tuple(search.trials)
     known = search.whole_lists() if searched is material else {"latent": latent}
     del search, searched  # their lists are large
@@ -115,24 +129,66 @@ def _found(
     shared = _shared(material, plan, similar_of(held.rest), factors, threads, known)
     del material, known
     progress("learning", 0.55)
-    learned = _learned(shared, plan, asked, configuration)
+    learned = _learned(shared, plan, asked, configuration, finished)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
     return shared, _Found(plan, trials, learned)
 
 
+def _going_on(
+    held: Slice,
+    similar_of: Callable[[Interactions], Neighbours],
+    kept: Kept,
+    configuration: TrainingConfiguration,
+    progress: Progress,
+    finished: Finished,
+) -> tuple[Arrays, _Found] | None:
+    """The same with what was kept; None where that is not as good as it was, or not for what is asked now."""
+    plan, threads = kept.plan, configuration.threads
+    asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
+    if asked.keys() != kept.rivals.keys():
+        return None
+    progress("gathering", 0.05)
+    material = material_of(held.rest, plan.visit_gap_s)
+    factors = fit_factors(material.baskets_of_people, plan.factors, threads)
+    shared = _shared(material, plan, similar_of(held.rest), factors, threads)
+    progress("learning", 0.4)
+    learned = _learned(shared, plan, asked, configuration, finished, kept.rivals)
+    return (shared, _Found(plan, (), learned)) if is_as_good(kept, learned) else None
+
+
 def _learned(
-    shared: Arrays, plan: Plan, asked: dict[Purpose, Questions], configuration: TrainingConfiguration
+    shared: Arrays,
+    plan: Plan,
+    asked: dict[Purpose, Questions],
+    configuration: TrainingConfiguration,
+    finished: Finished,
+    rivals: Mapping[Purpose, str] | None = None,
 ) -> dict[Purpose, Learned]:
-    """A ranker for each purpose, as many at once as there are threads."""
+    """A ranker for each purpose, as many at once as there are threads; of the kind that is known, if it is."""
     threads, model = configuration.threads, configuration.model
     inner = max(1, threads // max(len(asked), 1))
+    if model in COMPONENT_NAMES:
+        rivals = None  # it ranks alone: nothing is fitted
+    fit, kind = (learn, dict.fromkeys(asked, model)) if rivals is None else (learn_again, rivals)
+    step = "learned" if rivals is None else "learned-again"
+
+    def learned(purpose: Purpose) -> Learned:
+        stored = finished.recall(f"{step}-{purpose}")
+        if stored is not None:
+            return learned_of(stored)
+        ranker = fit(shared, plan, purpose, asked[purpose], inner, kind[purpose])
+        finished.keep(f"{step}-{purpose}", learned_bytes(ranker))
+        return ranker
+
     with ThreadPoolExecutor(threads) as pool:
-        fits = {
-            purpose: pool.submit(learn, shared, plan, purpose, questions, inner, model)
-            for purpose, questions in asked.items()
-        }
+        fits = {purpose: pool.submit(learned, purpose) for purpose in asked}
         return {purpose: fit.result() for purpose, fit in fits.items()}
+
+
+def _told_within(progress: Progress, step: str, begin: float, end: float, share: float) -> None:
+    """Tell the share of a step as one of the whole."""
+    progress(step, begin + (end - begin) * share)
 
 
 def _shared(

@@ -71,7 +71,7 @@ def _add_report(group: click.Group) -> None:
 
         plan = Plan(cast("Goal", goal), days, before, planned, limit)
         with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
-            task = bar.add_task("finding homepages")
+            task = bar.add_task("finding what was shown")
             found = report_experiment(
                 engine,
                 name,

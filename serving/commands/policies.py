@@ -1,4 +1,4 @@
-"""`dangol evaluate policy`: what the homepage would have earned under other rules or weights."""
+"""`dangol evaluate policy`: what homepages or rows would have earned under other rules or weights."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ def add_policy(group: click.Group) -> None:
     @click.option("--goal", type=click.Choice(GOALS), help="What counts.  [default: as it is learned]")
     @click.option("--days", type=click.FloatRange(0.0, 90.0, min_open=True), help="To earn it.  [default: likewise]")
     @click.option(
-        "--limit", type=click.IntRange(1, DECISIONS_MAX), default=200_000, show_default=True, help="Newest homepages."
+        "--limit", type=click.IntRange(1, DECISIONS_MAX), default=200_000, show_default=True, help="Newest decisions."
     )
-    def policy(options: Options, other: Path | None, goal: str | None, days: float | None, limit: int) -> None:
-        """What the homepage would have earned under another configuration's rules and weights."""
+    @click.option("--placement", metavar="NAME", help="Judge how this one is ranked.  [default: homepage variants]")
+    def policy(
+        options: Options, other: Path | None, goal: str | None, days: float | None, limit: int, placement: str | None
+    ) -> None:
+        """What homepages or rows would have earned under another configuration's rules and weights."""
         from serving.configuration import load_configuration
         from serving.policies.evaluating import Plan, evaluate_policy
         from serving.wiring import open_engine
@@ -44,23 +47,25 @@ def add_policy(group: click.Group) -> None:
         with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
             present = engine.configuration
             judged = present if other is None else load_configuration(other, required=True)
-            learning = present.homepage.learning
-            plan = Plan(cast("Goal", goal or learning.goal), days or learning.window_days, learning.value_max, limit)
-            task = bar.add_task("finding homepages")
+            arms = present.arms.get(placement or "")
+            learning = present.homepage.learning if arms is None else arms.learning
+            its_goal, its_days = cast("Goal", goal or learning.goal), days or learning.window_days
+            plan = Plan(its_goal, its_days, learning.value_max, limit, placement)
+            task = bar.add_task("finding what was shown")
             found = evaluate_policy(
                 engine,
                 judged,
                 plan,
                 lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
             )
-        options.show(found, "\n".join(_told(found)))
+        options.show(found, "\n".join(_told(found, placement or "homepage")))
 
 
-def _told(found: PolicyEvaluation) -> Iterator[str]:
+def _told(found: PolicyEvaluation, of: str) -> Iterator[str]:
     """The estimates in lines."""
     estimates, goal = found.estimates, "value" if found.goal == "value" else f"share with a {found.goal}"
     yield (
-        f"{goal} of a homepage within {found.window_days:g} days, from {estimates.decisions:,} drawn ones for "
+        f"{goal} of a {of} within {found.window_days:g} days, from {estimates.decisions:,} drawn ones for "
         f"{found.people:,} people, {estimates.rewarded:,} of which earned anything"
     )
     for name in ("logged", "snips", "ips", "doubly_robust"):

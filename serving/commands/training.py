@@ -25,8 +25,16 @@ def add_commands(main: click.Group) -> None:
     @click.option("--until", type=TIME, help="Only what was known then; the snapshot is kept, not published.")
     @click.option("--every", type=click.IntRange(1), help="Stay, and do so every so many minutes; keep house as well.")
     @click.option("--force", is_flag=True, help="Publish it even if it is much smaller or worse than the last one.")
+    @click.option("--from-last", is_flag=True, help="Keep what the last full search chose; see docs/models.md.")
     @HEARTBEAT
-    def train(options: Options, until: datetime | None, every: int | None, force: bool, heartbeat: Path | None) -> None:
+    def train(
+        options: Options,
+        until: datetime | None,
+        every: int | None,
+        force: bool,
+        from_last: bool,
+        heartbeat: Path | None,
+    ) -> None:
         """Make a new model snapshot from the log and publish it; say how good it is."""
         from serving.wiring import open_engine, open_engine_patiently, with_deterministic_arithmetic
 
@@ -34,6 +42,8 @@ def add_commands(main: click.Group) -> None:
             raise click.UsageError("--until is for one training, --every for many")
         if force and (until is not None or every is not None):
             raise click.UsageError("--force is for one training that is published")
+        if from_last and (until is not None or every is not None):
+            raise click.UsageError("--from-last is for one training that is published; for others set it in [training]")
         with_deterministic_arithmetic()
         if every is not None:
             from serving.trainer import Heartbeat, Trainer
@@ -50,6 +60,7 @@ def add_commands(main: click.Group) -> None:
                 until=until,
                 progress=lambda step, share: bar.update(task, description=step, completed=share * 100),
                 force=force,
+                from_last=from_last,
             )
         options.show(trained, "\n".join(_told(trained)))
 
@@ -97,12 +108,14 @@ def _told(trained: Trained) -> Iterator[str]:
         f"{trained.products} products, {trained.orders} orders, {trained.interactions} interactions, "
         f"{trained.bytes / 1e6:.1f} MB, {seconds:.1f} s"
     )
+    if trained.card is not None and trained.card.kept is not None:
+        yield f"plan and rankers were kept, as searched for {trained.card.kept.searched}"
     yield from _gist(trained.card)
 
 
 def _gist(card: ModelCard | None) -> Iterator[str]:
     """A line for each purpose: what ranks, and how well it found what was held back."""
-    from recommender.guard import chosen_mean, noise_of
+    from recommender.ranker.compare import chosen_mean, noise_of
 
     for purpose, questions in ({} if card is None else card.questions).items():
         comparison = None if card is None else card.comparisons.get(purpose)

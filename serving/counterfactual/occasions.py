@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import (
+    Chosen,
     CustomerErased,
     CustomerEvent,
     CustomerIdentified,
@@ -52,6 +53,7 @@ class Occasion(NamedTuple):
         shown: what was answered; None where nobody was shown anything.
         snapshot: what answered; None as well where there was none.
         page: the homepage that was shown; its `rows` are one occasion, and `placement` is `PAGE`.
+        choice: which way of ranking it was, where there were several.
     """
 
     at: datetime
@@ -67,6 +69,7 @@ class Occasion(NamedTuple):
     context: Context | None = None
     page: HomepageShown | None = None
     rows: tuple[Occasion, ...] = ()
+    choice: Chosen | None = None
 
 
 class Gathered(NamedTuple):
@@ -187,6 +190,7 @@ def _shown(position: Position, event: RankingShown, placements: Mapping[str, Pla
         event.product_ids,
         event.snapshot,
         event.context,
+        choice=event.choice,
     )
 
 

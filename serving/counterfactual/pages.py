@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ingest.catalog import CatalogueView
-from ingest.vocabulary.events import HomepageShown
-from personalization.homepage.variants import Variant
+from ingest.vocabulary.events import Chosen, HomepageShown
+from personalization.homepage.variants import Variant, in_order
 from personalization.page.feed import rank_page
+from personalization.page.placements import Placement, with_arm
 from personalization.page.request import RowRequest
 from serving.configuration import Configuration
 from serving.counterfactual.comparison import Page, Pages, Products
@@ -38,7 +39,10 @@ class PageRules:
 
     def rows(self, variant: Variant, occasion: Occasion, known: Known, shelf: CatalogueView) -> dict[str, Products]:
         """The rows of a variant, by placement; the second of one placement has a number."""
-        placed = placed_rows(variant.rows, self._placements)
+        page, choices = occasion.page, [(row.placement, row.choice) for row in occasion.rows]
+        order = None if page is None or page.variant != variant.name else page.order
+        rows = variant.rows if order is None or order.policy not in DRAWN else in_order(variant, order.arm)
+        placed = [as_drawn(each, _next_of(each.name, choices)) for each in placed_rows(rows, self._placements)]
         rankings = rank_page(RowRequest(context=occasion.context), placed, known.profile, shelf, known.models)
         names = _names(ranking.placement for ranking in rankings)
         picks = (ranking.picks for ranking in rankings)
@@ -46,6 +50,17 @@ class PageRules:
             name: tuple(shelf.product_id(pick.product_index) for pick in each)
             for name, each in zip(names, picks, strict=True)
         }
+
+
+def as_drawn(placement: Placement, choice: Chosen | None) -> Placement:
+    """The placement as it is ranked: an arm that was drawn stays where there still is one of that name."""
+    return placement if choice is None or choice.policy not in DRAWN else with_arm(placement, choice.arm)
+
+
+def _next_of(placement: str, choices: list[tuple[str, Chosen | None]]) -> Chosen | None:
+    """The choice of the next row of a placement, which is taken out of them."""
+    at = next((at for at, (name, _) in enumerate(choices) if name == placement), None)
+    return None if at is None else choices.pop(at)[1]
 
 
 def shown_rows(occasion: Occasion) -> dict[str, Products]:

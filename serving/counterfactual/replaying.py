@@ -16,7 +16,7 @@ from serving.configuration import Configuration
 from serving.counterfactual.comparison import Counterfactual, Page, Products, Row, by_placement, compared, summarized
 from serving.counterfactual.occasions import PAGE, Gathered, Occasion, Source, gather
 from serving.counterfactual.outcomes import Outcomes
-from serving.counterfactual.pages import DRAWN, PageRules, by_name, paged, shown_rows
+from serving.counterfactual.pages import DRAWN, PageRules, as_drawn, by_name, paged, shown_rows
 from serving.counterfactual.past import Known, Past
 from serving.recommendations import UnknownPlacement
 
@@ -153,7 +153,7 @@ def _row(placement: Placement | None, occasion: Occasion, known: Known, shelf: C
         limit=occasion.limit,
         context=occasion.context,
     )
-    picks = rank(request, placement, known.profile, shelf, known.models).picks
+    picks = rank(request, as_drawn(placement, occasion.choice), known.profile, shelf, known.models).picks
     return tuple(shelf.product_id(pick.product_index) for pick in picks)
 
 
@@ -190,14 +190,19 @@ def _notes(present: Configuration, other: Configuration, gathered: Gathered, hin
         )
     else:
         yield "customers could only look at what they were shown, which favours the present rows among the hits"
-        if any(each.page is not None and each.page.policy in DRAWN for each in gathered.occasions):
-            yield "a variant that was drawn stays where it still fits: what is learned otherwise is not followed"
+        if any(_was_drawn(each) for each in gathered.occasions):
+            yield "what was drawn stays where it still can be: what is learned otherwise is not followed"
         yield "filters and exclusions of the requests are not recorded, and not applied to either row"
     if hindsight:
         yield (
             f"{hindsight} of {decisions} decisions were made with models that know what came later, which makes hits "
             "too many on both sides: --train makes a snapshot of before"
         )
+
+
+def _was_drawn(occasion: Occasion) -> bool:
+    page, choice = occasion.page, occasion.choice
+    return (page is not None and page.policy in DRAWN) or (choice is not None and choice.policy in DRAWN)
 
 
 def _counted(progress: Progress, step: str, total: int) -> Callable[[int], None]:

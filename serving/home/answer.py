@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.vocabulary.events import Chosen
 from ingest.vocabulary.ids import RequestId
 from ingest.vocabulary.ranking import Answer, Arm, Degradation
 from personalization.situation.parts import Origin, Part
@@ -29,6 +30,15 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     basis: str
 
 
+class OrderShown(msgspec.Struct, frozen=True, gc=False):
+    """The order of a variant's rows where it has several: `rules` is as they are written; what chose it."""
+
+    name: str
+    policy: Policy
+    propensity: float
+    experiment: Arm | None
+
+
 class HomeAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answered homepage.
 
@@ -36,6 +46,7 @@ class HomeAnswer(msgspec.Struct, frozen=True, gc=False):
         content: that of the variant, in the visitor's language if it is translated.
         propensity: the probability with which the variant was chosen.
         context: the situation as resolved.
+        order: in which the rows are, where the variant has several.
         impersonal: why nothing of a person was used, in words; empty where something was.
     """
 
@@ -50,9 +61,17 @@ class HomeAnswer(msgspec.Struct, frozen=True, gc=False):
     experiment: Arm | None
     configuration: str
     degraded: tuple[Degradation, ...]
+    order: OrderShown | None = None
 
 
 _PARTS = tuple(name for name in Situation.__struct_fields__ if name not in ("personal", "impersonal"))
+
+
+def order_shown(order: Chosen) -> OrderShown:
+    """An order as it goes over the wire."""
+    name, share = order.experiment, order.propensity
+    policy: Policy = "bandit" if order.policy == "bandit" else "rule" if name is None else "experiment"
+    return OrderShown(order.arm, policy, share, None if name is None else Arm(name, order.arm, share))
 
 
 def context_of(situation: Situation) -> dict[str, Known]:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
+from ingest.vocabulary.events import Terms
 from ingest.vocabulary.ids import RequestId, Subject
+from personalization.experiments.arms import RULES_ARM, Tables, drawn
 from personalization.experiments.assignment import Assignment, Experiment, assign_all
-from personalization.experiments.draws import Propensities, arms_max, draw_or_hold, table_of
+from personalization.experiments.draws import arms_max, table_of
+from personalization.experiments.learning import LearningSettings
 from personalization.homepage.choosing import Choice, Homepage
 from personalization.homepage.features import features_of
 from personalization.homepage.fields import Facts
 from personalization.homepage.variants import Variant
-from serving.home.rules import RULES_ARM, HomepageRules
-from serving.home.settings import LearningSettings
+from serving.home.rules import HomepageRules
 
 Policy = Literal["rule", "bandit", "experiment", "default"]
-
-
-class Tables(Protocol):
-    """Knows how probable each of some variants is to be shown, from what was learned."""
-
-    def table(self, eligible: Sequence[str], features: Sequence[float]) -> Propensities:
-        """The probability of each; `features` are empty where the situation does not matter."""
-        ...
 
 
 class Chosen(NamedTuple):
@@ -32,7 +26,7 @@ class Chosen(NamedTuple):
     Attributes:
         rule: why, in words.
         eligible: every variant it was chosen from, with its probability; they sum to 1.
-        learner: the name under which is learned from it, if at all.
+        learner, terms: the name under which is learned from it, if at all, and how it is counted.
     """
 
     variant: Variant
@@ -41,6 +35,7 @@ class Chosen(NamedTuple):
     propensity: float
     eligible: Mapping[str, float]
     learner: str | None = None
+    terms: Terms | None = None
     held_out: bool = False
     experiment: Assignment | None = None
     features: tuple[float, ...] = ()
@@ -102,16 +97,22 @@ class Choosing:
         settings = self._learning
         features = features_of(facts) if settings.policy == "contextual" else ()
         table = self._tables.table(tuple(fitting), features)
-        holdout = 0.0 if subject is None else settings.holdout
         default = choice.variant.name
-        drawn = draw_or_hold(table, settings.name, subject or "", request_id, default=default, holdout=holdout)
-        if drawn.held_out:
+        found = drawn(settings, table, default, request_id, subject, learns=learns, seen=features)
+        if found.held_out:
             words = f"held out of what is learned: {choice.rule}"
-            return Chosen(choice.variant, choice.policy, words, 1.0, {default: 1.0}, held_out=True)
-        eligible = dict(zip(table.arms, table.probabilities, strict=True))
-        words = f"learned as {settings.name!r}: shown {drawn.propensity:.1%} of the time in this situation"
-        learner = settings.name if learns else None
-        return Chosen(fitting[drawn.arm], "bandit", words, drawn.propensity, eligible, learner, features=features)
+            return Chosen(choice.variant, choice.policy, words, 1.0, found.eligible, held_out=True)
+        words = f"learned as {settings.name!r}: shown {found.propensity:.1%} of the time in this situation"
+        return Chosen(
+            fitting[found.arm],
+            "bandit",
+            words,
+            found.propensity,
+            found.eligible,
+            found.learner,
+            found.terms,
+            features=features,
+        )
 
 
 def _bounded(page: Homepage, facts: Facts) -> tuple[Variant, ...]:

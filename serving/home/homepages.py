@@ -12,19 +12,22 @@ from msgspec.structs import replace
 from ingest.privacy import Alias
 from ingest.vocabulary.clock import Clock, epoch_ms
 from ingest.vocabulary.errors import NotFound
+from ingest.vocabulary.events import Chosen as Ordered
 from ingest.vocabulary.events import HomepageShown
 from ingest.vocabulary.ids import EventId, RequestId, Subject, new_request_id, new_subject
 from ingest.vocabulary.ranking import Answer, Arm
 from personalization.customer.profile import EMPTY, Profile
 from personalization.customer.touches import NO_TOUCHES
+from personalization.experiments.arms import Arms
+from personalization.homepage.features import features_of
 from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
-from personalization.homepage.variants import VariantRow, content_in
+from personalization.homepage.variants import Variant, VariantRow, content_in, in_order
 from personalization.page.placements import Placement
 from personalization.situation.consent import refusal
 from personalization.situation.resolve import Seen, Situation, as_context, resolve
 from personalization.situation.visitor import PriceOf
 from serving.ask import Ask
-from serving.home.answer import ChosenBy, HomeAnswer, context_of
+from serving.home.answer import ChosenBy, HomeAnswer, context_of, order_shown
 from serving.home.ask import HomeAsk, Said, languages_of
 from serving.home.choice import Choosing, Chosen
 from serving.home.surroundings import Surroundings
@@ -62,6 +65,7 @@ class Homepages:
 
     Args:
         choosing: chooses the variant.
+        orders: choose the order of the rows, of variants that have several.
         surroundings: tell place and weather.
         rows: fill the rows of a variant.
         placements: by name.
@@ -76,6 +80,7 @@ class Homepages:
         self,
         *,
         choosing: Choosing,
+        orders: Mapping[str, Arms],
         surroundings: Surroundings,
         rows: Rows,
         placements: Mapping[str, Placement],
@@ -88,6 +93,7 @@ class Homepages:
         learns: bool,
     ) -> None:
         self._choosing, self._surroundings, self._rows, self._placements = choosing, surroundings, rows, placements
+        self._orders = orders
         self._own_hosts, self._language, self._price_of = tuple(own_hosts), language, price_of
         self._clock, self._configuration_id, self._shown, self._learns = clock, configuration_id, shown, learns
         page = choosing.page
@@ -114,13 +120,26 @@ class Homepages:
         recorded = ask.preview is None
         asked = replace(ask.rows, customer_id=None, anonymous_id=None) if refused else ask.rows
         asked = replace(asked, context=as_context(situation))  # rows follow what was measured as well
-        placed = placed_rows(chosen.variant.rows, self._placements)
-        rows = self._rows.answer_rows(placed, asked, person, record=recorded)
+        order = self._order(chosen.variant, request_id, person.subject, facts, alias) if recorded else None
+        ordered = chosen.variant.rows if order is None else in_order(chosen.variant, order.arm)
+        rows = self._rows.answer_rows(placed_rows(ordered, self._placements), asked, person, record=recorded)
         answer = self._answer(request_id, chosen, situation, rows, languages_of(ask, said, self._language), person)
+        if order is not None:
+            answer = replace(answer, order=order_shown(order))
         if recorded:
             known = person.subject
-            self._shown(_record(answer, chosen, facts, known or new_subject(), now), None if known else alias)
+            record = _record(answer, chosen, facts, known or new_subject(), now)
+            self._shown(record if order is None else replace(record, order=order), None if known else alias)
         return answer
+
+    def _order(
+        self, variant: Variant, request_id: RequestId, subject: Subject | None, facts: Facts, alias: Alias | None
+    ) -> Ordered | None:
+        """The order of a variant's rows; None where it has but one."""
+        arms = self._orders.get(variant.name)
+        if arms is None:
+            return None
+        return arms.choose(request_id, subject, learns=alias is not None, features=lambda: features_of(facts))
 
     def _seen(self, ask: HomeAsk, said: Said, person: Person, refused: str, now: datetime) -> Seen:
         stated, url = ask.rows.context, ask.url or said.headers.get("referer")
@@ -222,6 +241,7 @@ def _record(answer: HomeAnswer, chosen: Chosen, facts: Facts, subject: Subject, 
         policy=chosen.policy,
         rule=chosen.rule[:RULE_LENGTH_MAX],
         learner=chosen.learner,
+        terms=chosen.terms,
         eligible=dict(chosen.eligible),
         propensity=chosen.propensity,
         held_out=chosen.held_out,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ingest.privacy import Alias
 from ingest.vocabulary.clock import Clock
 from ingest.vocabulary.events import HomepageShown
+from personalization.experiments.arms import Arms, Tables
 from personalization.experiments.draws import Propensities, table_of
+from personalization.experiments.learning import LearningSettings
 from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
-from serving.home.choice import Choosing, Tables
+from serving.home.choice import Choosing
 from serving.home.homepages import Homepages, Rows
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
 from serving.home.weather import NoWeather, WeatherCache
+from serving.row_arms import RowArms
 
-if TYPE_CHECKING:
-    from serving.home.learning import Learner
+TablesOf = Callable[[LearningSettings], Tables]
 
 
 class EqualTables:
@@ -35,7 +37,6 @@ class Home(NamedTuple):
 
     homepages: Homepages
     weather: WeatherCache | NoWeather
-    learner: Learner | None
 
 
 def homepages_of(
@@ -44,7 +45,7 @@ def homepages_of(
     rows: Rows,
     places: Places,
     weather: Weather,
-    tables: Tables,
+    tables: TablesOf,
     price_of: PriceOf,
     clock: Clock,
     shown: Callable[[HomepageShown, Alias | None], None],
@@ -53,7 +54,8 @@ def homepages_of(
     rules, settings = configuration.homepage_rules, configuration.homepage
     origins = (urlsplit(origin).hostname for origin in configuration.serving.origins)
     return Homepages(
-        choosing=Choosing(rules, settings.learning, tables),
+        choosing=Choosing(rules, settings.learning, tables(settings.learning)),
+        orders={name: Arms(arms, tables(arms.learning)) for name, arms in rules.orders.items()},
         surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
         rows=rows,
         placements=configuration.placements,
@@ -63,8 +65,14 @@ def homepages_of(
         clock=clock,
         configuration_id=configuration.configuration_id,
         shown=shown,
-        learns=settings.learning.policy != "rule" or bool(rules.experiments),
+        learns=bool(configuration.learning or configuration.experiments),
     )
+
+
+def row_arms_of(configuration: Configuration, tables: TablesOf, clock: Clock) -> RowArms | None:
+    """What chooses how rows are ranked; None where every placement has but one way."""
+    arms = {name: Arms(each, tables(each.learning)) for name, each in configuration.arms.items()}
+    return RowArms(arms, clock) if arms else None
 
 
 def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> WeatherCache | NoWeather:
@@ -80,13 +88,3 @@ def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> Weat
     provider = provider_of(settings, key)
     assert provider is not None, settings
     return WeatherCache(provider, clock, settings)
-
-
-def learner_of(configuration: Configuration, clock: Clock) -> Learner | None:
-    """What learns which variant works; None where nothing is learned."""
-    settings = configuration.homepage.learning
-    if settings.policy == "rule":
-        return None
-    from serving.home.learning import Learner  # a shop that learns nothing needs no special functions
-
-    return Learner(settings, settings.learning, clock)

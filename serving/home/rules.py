@@ -8,20 +8,21 @@ from typing import Any
 import msgspec
 
 from ingest.vocabulary.errors import ConfigurationError
+from personalization.experiments.arms import RULES_ARM, ArmSet
 from personalization.experiments.assignment import Experiment, check
 from personalization.experiments.learning import Learning
 from personalization.homepage.choosing import Homepage, read_homepage
+from personalization.homepage.variants import orders_of
 from serving.home.settings import HomepageSettings
-
-RULES_ARM = "rules"  # of an experiment: whatever variant the conditions and priorities choose
 
 
 class HomepageRules(msgspec.Struct, frozen=True):
-    """What a homepage is chosen by: `[homepage]`, read and checked."""
+    """What a homepage is chosen by: `[homepage]`, read and checked; the orders of variants that have several."""
 
     page: Homepage
     experiments: tuple[Experiment, ...]
     learning: Learning
+    orders: Mapping[str, ArmSet] = {}
 
 
 def read_rules(settings: HomepageSettings, placements: Collection[str]) -> HomepageRules:
@@ -32,7 +33,9 @@ def read_rules(settings: HomepageSettings, placements: Collection[str]) -> Homep
     """
     page = read_homepage(settings.variants, placements)
     names = {page.default.name, *(rule.variant.name for rule in page.rules)}
-    return HomepageRules(page, _experiments(settings.experiments, names), settings.learning.learning)
+    variants = (page.default, *(rule.variant for rule in page.rules))
+    orders = {each.name: arms for each in variants if (arms := orders_of(each)) is not None}
+    return HomepageRules(page, _experiments(settings.experiments, names), settings.learning.learning, orders)
 
 
 def _experiments(configured: Mapping[str, Mapping[str, Any]], variants: Collection[str]) -> tuple[Experiment, ...]:

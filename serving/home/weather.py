@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol
 import structlog
 from msgspec.structs import replace
 
-from ingest.vocabulary.clock import Clock
+from ingest.vocabulary.clock import HOUR_S, Clock
 from ingest.vocabulary.errors import DangolError
 from personalization.situation.weather import Reading, normal_on
 from serving.circuit import Circuit
-from serving.home.settings import HOUR_S, WeatherSettings
+from serving.home.settings import WeatherSettings
 
 TENTHS = 10  # of a degree: the grid that weather is kept by, some ten kilometres
 cells_max = 5_000  # about a megabyte; a shop's visitors live in some hundred

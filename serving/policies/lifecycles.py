@@ -57,7 +57,7 @@ def lifecycles(engine: Engine) -> dict[str, Lifecycle]:
 def list_experiments(engine: Engine) -> tuple[Listed, ...]:
     """Every experiment that is configured or ever ran, by name."""
     said = lifecycles(engine)
-    configured = {each.name: each for each in engine.configuration.homepage_rules.experiments}
+    configured = {each.name: each for each in engine.configuration.experiments}
     return tuple(_listed(_known(configured.get(name), said.get(name))) for name in sorted({*said, *configured}))
 
 
@@ -67,7 +67,7 @@ def find_experiment(engine: Engine, name: str) -> Known:
     Raises:
         NotFound: neither the configuration nor the log knows it.
     """
-    configured = {each.name: each for each in engine.configuration.homepage_rules.experiments}
+    configured = {each.name: each for each in engine.configuration.experiments}
     stored = engine.store.load(PROJECTION, (name,)).get(name)
     said = None if stored is None else ExperimentProjection().decode(stored)
     if said is None and name not in configured:
@@ -94,7 +94,7 @@ class Announcer:
         """
         if self._is_done or not self._engine.is_complete:
             return
-        experiments = self._engine.configuration.homepage_rules.experiments
+        experiments = self._engine.configuration.experiments
         facts = list(differences(experiments, lifecycles(self._engine), self._engine.clock.now()))
         for fact, position in zip(facts, self._engine.log.append(facts), strict=True):
             if position is not None:

@@ -1,4 +1,4 @@
-"""Who was shown homepages, and what they did: the facts about them, in the order of their reception."""
+"""Who was shown something, and what they did: the facts about them, in the order of their reception."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from ingest.vocabulary.events import CustomerErased, CustomerIdentified, Event, HomepageShown
+from ingest.vocabulary.events import CustomerErased, CustomerIdentified, Event, HomepageShown, RankingShown, Shown
 from ingest.vocabulary.ids import Subject
-from personalization.experiments.lessons import TEACHING, in_order_of_reception
+from personalization.experiments.attributing import TEACHING
+from personalization.experiments.lessons import in_order_of_reception
 
 if TYPE_CHECKING:
     from serving.engine import Engine
@@ -18,15 +19,15 @@ Progress = Callable[[str, int, int], None]
 
 
 class ShownTo(NamedTuple):
-    """Shown homepages, oldest first, and everything the people they were shown to did.
+    """What was shown, oldest first, and everything the people it was shown to did.
 
     Attributes:
         known: who a visitor turned out to be, by subject.
-        facts: in the order of their reception, the homepages included.
-        is_whole: whether there were no older homepages, beyond the limit.
+        facts: in the order of their reception, what was shown included.
+        is_whole: whether nothing older was shown, beyond the limit.
     """
 
-    homepages: tuple[HomepageShown, ...]
+    shown: tuple[Shown, ...]
     known: Mapping[Subject, Subject]
     facts: tuple[Event, ...]
     is_whole: bool
@@ -40,45 +41,45 @@ class ShownTo(NamedTuple):
         return subject
 
 
-def shown_to(engine: Engine, wanted: Callable[[HomepageShown], bool], limit: int, progress: Progress) -> ShownTo:
-    """The newest `limit` homepages of some kind, without those of people who were forgotten.
+def shown_to(engine: Engine, wanted: Callable[[Shown], bool], limit: int, progress: Progress) -> ShownTo:
+    """The newest `limit` homepages or rows of some kind, without those of people who were forgotten.
 
-    Cost: two scans of the log; memory for these homepages, and for what their people ever did.
+    Cost: two scans of the log; memory for these, and for what their people ever did.
     """
     cut = engine.store.positions()
     total = sum(offset + 1 for offset in cut)
     newest = _Newest(limit)
     known: dict[Subject, Subject] = {}
     erased: set[Subject] = set()
-    for event in _counted(engine.events(cut, None), "finding homepages", total, progress):
+    for event in _counted(engine.events(cut, None), "finding what was shown", total, progress):
         match event:
-            case HomepageShown() if wanted(event):
+            case HomepageShown() | RankingShown() if wanted(event):
                 newest.put(event)
             case CustomerIdentified() if event.known != event.subject:
                 known[event.subject] = event.known
             case CustomerErased():
                 erased.add(event.subject)
-    homepages = tuple(each for each in newest.sorted() if each.subject not in erased)
-    people = _with_their_names({each.subject for each in homepages}, known)
-    ids = {each.event_id for each in homepages}
+    shown = tuple(each for each in newest.sorted() if each.subject not in erased)
+    people = _with_their_names({each.subject for each in shown}, known)
+    ids = {each.event_id for each in shown}
     facts = [
         event
         for event in _counted(engine.events(cut, None), "reading what people did", total, progress)
         if isinstance(event, TEACHING)
         and event.subject in people
-        and (not isinstance(event, HomepageShown) or event.event_id in ids)
+        and (not isinstance(event, Shown) or event.event_id in ids)
     ]
-    return ShownTo(homepages, known, tuple(in_order_of_reception(facts)), newest.is_whole)
+    return ShownTo(shown, known, tuple(in_order_of_reception(facts)), newest.is_whole)
 
 
 class _Newest:
-    """The newest homepages."""
+    """The newest of what was shown."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self.is_whole = limit, True
-        self._heap: list[tuple[datetime, str, HomepageShown]] = []
+        self._heap: list[tuple[datetime, str, Shown]] = []
 
-    def put(self, event: HomepageShown) -> None:
+    def put(self, event: Shown) -> None:
         """Keep it while it is one of the newest."""
         entry = (event.received_at, event.event_id, event)
         if len(self._heap) < self._limit:
@@ -87,7 +88,7 @@ class _Newest:
             heapq.heappushpop(self._heap, entry)
             self.is_whole = False
 
-    def sorted(self) -> Iterator[HomepageShown]:
+    def sorted(self) -> Iterator[Shown]:
         """Those kept, oldest first."""
         return (event for _, _, event in sorted(self._heap, key=lambda entry: entry[:2]))
 

@@ -1,4 +1,4 @@
-"""`dangol report experiment`: how the arms of an experiment on the homepage stand, by people, from the log."""
+"""`dangol report experiment`: how the arms of an experiment stand, by people, from the log."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ingest.vocabulary.events import (
     ProductAdded,
     ProductViewed,
     RankingClicked,
+    Shown,
 )
 from ingest.vocabulary.ids import OrderId, RequestId, Subject
 from personalization.customer.orders import order_lines
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 class Plan(NamedTuple):
     """How an experiment is read: what counts, for how many days after somebody entered it, and the days before that
-    are compared with; for how many people it was planned; how many of its homepages are read, the newest.
+    are compared with; for how many people it was planned; how many of its homepages or rows are read, the newest.
     """
 
     goal: Goal
@@ -47,8 +48,8 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     """How an experiment stands.
 
     Attributes:
-        began, newest: when the first and the last of its homepages were shown.
-        is_whole: whether all of its homepages were read; else who came early counts later, or not at all.
+        began, newest: when the first and the last of its homepages or rows were shown.
+        is_whole: whether all of these were read; else who came early counts later, or not at all.
         people: whose window has passed, by arm; waiting: those whose has not.
         moved: people who saw several arms, before and after they were known; they count for the one they were shown
             under the name they are known by.
@@ -86,13 +87,24 @@ class _Person:
         self.is_known = False
         self.before = self.after = 0.0
 
-    def enter(self, event: HomepageShown, name: Subject) -> None:
-        """A homepage of the experiment was shown; facts come oldest first."""
+    def enter(self, event: Shown, arm: str, name: Subject) -> None:
+        """A homepage or a row of the experiment was shown; facts come oldest first."""
         is_known = event.subject == name
         if not self.arms or (is_known and not self.is_known):
-            self.arm, self.is_known = event.arm or "", is_known
-        self.arms.add(event.arm or "")
-        self.rows.update(event.rows)
+            self.arm, self.is_known = arm, is_known
+        self.arms.add(arm)
+        self.rows.update(event.rows if isinstance(event, HomepageShown) else (event.request_id,))
+
+
+def arm_of(event: Shown, experiment: str) -> str | None:
+    """The arm of an experiment that was shown; None where the experiment had no part in it."""
+    if isinstance(event, HomepageShown):
+        if event.experiment == experiment:
+            return event.arm or ""
+        choice = event.order
+    else:
+        choice = event.choice
+    return choice.arm if choice is not None and choice.experiment == experiment else None
 
 
 def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress) -> ExperimentReport:
@@ -104,8 +116,8 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
     Cost: two scans of the log; memory for what the experiment's people ever did.
     """
     experiment, lifecycle, state = find_experiment(engine, name)
-    seen = shown_to(engine, lambda event: event.experiment == name, plan.limit, progress)
-    people = _people(seen)
+    seen = shown_to(engine, lambda event: arm_of(event, name) is not None, plan.limit, progress)
+    people = _people(seen, name)
     _note_what_they_did(people, seen, plan)
     closed = engine.clock.now() - timedelta(days=plan.window_days)
     counted = [each for each in people.values() if each.entered <= closed and each.arm in experiment.arms]
@@ -122,7 +134,7 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
         before_days=plan.before_days,
         planned_people=plan.planned_people,
         began=min((each.entered for each in people.values()), default=None),
-        newest=seen.homepages[-1].occurred_at if seen.homepages else None,
+        newest=seen.shown[-1].occurred_at if seen.shown else None,
         is_whole=seen.is_whole,
         people={arm: each.people for arm, each in sums.items()},
         waiting=sum(each.entered > closed for each in people.values()),
@@ -132,13 +144,14 @@ def report_experiment(engine: Engine, name: str, plan: Plan, progress: Progress)
     )
 
 
-def _people(seen: ShownTo) -> dict[Subject, _Person]:
+def _people(seen: ShownTo, experiment: str) -> dict[Subject, _Person]:
     people: dict[Subject, _Person] = {}
-    for event in seen.homepages:
-        name = seen.person(event.subject)
+    for event in seen.shown:
+        name, arm = seen.person(event.subject), arm_of(event, experiment)
+        assert arm is not None, event
         if name not in people:
             people[name] = _Person(event.occurred_at)
-        people[name].enter(event, name)
+        people[name].enter(event, arm, name)
     return people
 
 

@@ -1,15 +1,19 @@
-"""How probable each variant is under a configuration, in a situation that the log recorded."""
+"""How probable each variant or arm is under a configuration, in a situation that the log recorded."""
 
 from __future__ import annotations
 
+import msgspec
+from msgspec.structs import replace
+
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.errors import ConfigurationError
-from ingest.vocabulary.events import HomepageShown
+from ingest.vocabulary.events import HomepageShown, Shown
+from personalization.experiments.arms import RULES_ARM
 from personalization.experiments.assignment import Experiment
 from personalization.experiments.draws import table_of
 from personalization.homepage.fields import Facts, facts_from
+from personalization.page.placements import Placement, with_arm
 from serving.configuration import Configuration
-from serving.home.rules import RULES_ARM
 
 
 class Target:
@@ -49,8 +53,56 @@ class Target:
         return found
 
 
-def facts_then(event: HomepageShown) -> Facts:
+class RowTarget:
+    """How a configuration ranks a placement: as it stands, mixed with its experiments by their weights.
+
+    Arms are told apart by what they do, whatever they are called: what the log knows of one is known of any other that
+    ranks alike.
+
+    Args:
+        present: the configuration whose arms the log has drawn.
+
+    Raises:
+        ConfigurationError: the configuration has no such placement, or learns how to rank it.
+    """
+
+    def __init__(self, name: str, configuration: Configuration, present: Configuration) -> None:
+        placement = configuration.placements.get(name)
+        if placement is None:
+            raise ConfigurationError(f"the configuration has no placement {name!r}")
+        arms = configuration.arms.get(name)
+        if arms is not None and arms.learning.policy != "rule":
+            raise ConfigurationError(
+                f"{name!r} learns how to rank, and has no probabilities before it has learned: give a configuration "
+                'in which its learning has policy = "rule", whose experiments may have weights'
+            )
+        known, drawn = present.placements.get(name), present.arms.get(name)
+        names = () if known is None or drawn is None else drawn.arms
+        self._known = {_ranking(with_arm(known, arm)): arm for arm in reversed(names)} if known is not None else {}
+        found: dict[str, float] = {}
+        left = 1.0
+        for experiment in () if arms is None else arms.experiments:
+            takes_part = (experiment.ends - experiment.begins) * experiment.admitted
+            left -= takes_part
+            for arm, share in _arms(experiment, RULES_ARM).items():
+                called = self._called(placement, arm)
+                found[called] = found.get(called, 0.0) + takes_part * share
+        called = self._called(placement, RULES_ARM)
+        found[called] = found.get(called, 0.0) + max(left, 0.0)
+        self.table = {arm: share for arm, share in found.items() if share > 0}
+
+    def _called(self, placement: Placement, arm: str) -> str:
+        return self._known.get(_ranking(with_arm(placement, arm)), f"{arm} of the configuration")
+
+
+def _ranking(placement: Placement) -> bytes:
+    """What decides how a placement is ranked, apart from which ways there are."""
+    return msgspec.json.encode(replace(placement, arms={}, learning=None, experiments={}, purpose=""), order="sorted")
+
+
+def facts_then(event: Shown) -> Facts:
     """The facts that a homepage was chosen by."""
+    assert isinstance(event, HomepageShown), event
     return facts_from({**event.facts, "moment": epoch_ms(event.occurred_at) / 1_000})
 
 

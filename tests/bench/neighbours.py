@@ -22,7 +22,7 @@ from recommender.kernels.__main__ import compile_neighbours
 from recommender.kernels.arrays import Frozen, Lists, hold, new_out
 from recommender.kernels.listing import merger_of, new_room, rank_lists
 from recommender.models.cosine import Neighbours, nearest
-from tests.bench.machine import Row
+from tests.bench.machine import Row, progress
 
 KEPT = 100
 ZIPF = 0.9
@@ -32,6 +32,7 @@ SAMPLE = 100  # rows that SciPy computes too
 TOLERANCE = 1e-4  # relative: float32 sums
 SEEDS, MERGED, MERGES = 20, 50, 2_000
 COSINE = (0.5, 0.5, 0.0)
+CHECKED = ("cosine, counts", "cosine, weights", "implicit cosine")
 
 
 class Size(NamedTuple):
@@ -66,7 +67,8 @@ def generated(size: Size, seed: int) -> tuple[Any, Any]:
     chance = np.cumsum(np.arange(1, size.products + 1) ** -ZIPF)
     drawn = np.searchsorted(chance, random.random(int(degree.sum())) * chance[-1])
     product = random.permutation(size.products)[np.minimum(drawn, size.products - 1)]
-    pair = np.unique(np.repeat(np.arange(size.customers), degree) * size.products + product)
+    pair = np.sort(np.repeat(np.arange(size.customers), degree) * size.products + product)
+    pair = pair[np.append(True, pair[1:] != pair[:-1])]  # np.unique hashes them first, which takes ten times as long
     customer, product = pair // size.products, (pair % size.products).astype(np.int32)
     start = np.concatenate(([0], np.cumsum(np.bincount(customer, minlength=size.customers)))).astype(np.int64)
     shape = (size.customers, size.products)
@@ -121,7 +123,7 @@ def rows(size: Size, runs: int, seed: int) -> list[Row]:
     multiplied = float((np.diff(counts.indptr).astype(np.float64) ** 2).sum())
     found = [Row("multiply-adds of the build", "million", [multiplied / 1e6], shown)]
     for threads in (1, 2):
-        took = _measured(builds, threads, runs)
+        took, built = _measured(builds, threads, runs)
         for name, peers in against.items():
             label = f"{name}, {threads} thread{'s' * (threads > 1)}"
             found.append(Row(label, "CPU s", [each.cpu_s for each in took[name]]))
@@ -130,35 +132,43 @@ def rows(size: Size, runs: int, seed: int) -> list[Row]:
                 found.append(Row(f"  {peer}", "CPU s", [each.cpu_s for each in took[peer]]))
                 found.append(Row("", "× our speed, CPU", _ratios(took[peer], took[name], "cpu_s"), "of the same round"))
                 found.append(Row("", "× our speed, wall", _ratios(took[peer], took[name], "wall_s")))
-    return found + _checked(counts, weights, seed)
+    return found + _checked(counts, weights, built, seed)
 
 
 def _ratios(peer: Sequence[Took], own: Sequence[Took], what: str) -> list[float]:
     return [getattr(one, what) / getattr(other, what) for one, other in zip(peer, own, strict=True)]
 
 
-def _measured(builds: dict[str, Callable[[int], Any]], threads: int, runs: int) -> dict[str, list[Took]]:
+def _measured(
+    builds: dict[str, Callable[[int], Any]], threads: int, runs: int
+) -> tuple[dict[str, list[Took]], dict[str, Any]]:
+    """What each took, round by round; and what it built in the last."""
     took: dict[str, list[Took]] = {name: [] for name in builds}
-    for _ in range(runs):
+    built: dict[str, Any] = {}
+    for turn in range(runs):
         for name, build in builds.items():
+            built.pop(name, None)
             wall, cpu = time.perf_counter(), time.process_time()
-            build(threads)
+            made = build(threads)
             took[name].append(Took(time.perf_counter() - wall, time.process_time() - cpu))
-    return took
+            progress(f"{name}, {threads} threads, round {turn + 1} of {runs}: {took[name][-1].wall_s:.1f} s")
+            if name in CHECKED:
+                built[name] = made
+    return took, built
 
 
-def _checked(counts: Any, weights: Any, seed: int) -> list[Row]:
+def _checked(counts: Any, weights: Any, built: dict[str, Any], seed: int) -> list[Row]:
     """Our lists against SciPy's, in doubles, on a sample of rows; then their merge."""
     sample = np.random.default_rng(seed).choice(counts.shape[1], min(SAMPLE, counts.shape[1]), replace=False)
-    by_counts = ours(counts, 2, counts=True)
-    for matrix, found in ((counts, by_counts), (weights, ours(weights, 2, counts=False))):
+    by_counts = built["cosine, counts"]
+    for matrix, found in ((counts, by_counts), (weights, built["cosine, weights"])):
         length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel())
         normal = (matrix @ sparse.diags(1.0 / np.maximum(length, 1e-12))).tocsc()
         exact = np.asarray((normal[:, sample].T @ normal).todense())
         for place, product in enumerate(sample):
             exact[place, product] = 0.0
             _assert_best(found, int(product), exact[place])
-    _assert_lists_of_implicit(by_counts, implicit_of(CosineRecommender, counts, 2), sample)
+    _assert_lists_of_implicit(by_counts, built["implicit cosine"], sample)
     size = (by_counts.start.nbytes + by_counts.row.nbytes + by_counts.score.nbytes) / counts.shape[1]
     remark = f"{len(sample)} rows as SciPy and implicit have them, up to ties and rounding"
     return [Row("lists kept", "bytes/product", [size], remark), merge(by_counts, seed)]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from ingest.vocabulary.products import Product
 from recommender.configuration import TrainingConfiguration
 from recommender.interactions import CART, ORDER, VIEW, WISHLIST, Interactions, Orders
 from recommender.training import fit
-from tests.bench.machine import Row
+from tests.bench.machine import Row, progress
 from tests.bench.steps import Outcome, Watch, child
 
 DAYS, FIRST_DAY, DAY_S = 365, 20_000, 86_400
@@ -198,11 +197,11 @@ def _product(row: int) -> Product:
 
 def measured(events: int, seed: int) -> Outcome:
     """The product's own training of the generated shop, with its ranker."""
+    progress(f"generating {events:,} events")
     interactions = generated(events, seed)
-    began = time.perf_counter()
 
     def told(step: str, share: float) -> None:
-        print(f"{time.perf_counter() - began:7.1f} s  {share:4.0%}  {step}", file=sys.stderr, flush=True)
+        progress(f"{share:4.0%}  {step}")
 
     watch = Watch()
     snapshot = fit(interactions, TrainingConfiguration(threads=THREADS), progress=told)

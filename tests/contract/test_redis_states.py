@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from ingest.catalog import CatalogueProjection
 from ingest.folding.replay import rebuild, verify
 from ingest.states.redis import RedisStateStore
 from ingest.states.redis_connection import RedisClient, open_redis
@@ -20,14 +19,14 @@ from ingest.vocabulary.events import (
     CustomerIdentified,
     Event,
     ExperimentStarted,
+    HomepageShown,
     OrderCompleted,
     ProductViewed,
+    RankingClicked,
     VisitorExpired,
 )
 from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS
-from personalization.customer.projection import ProfileProjection
-from personalization.experiments.lifecycle import ExperimentProjection
-from recommender.segments import TailProjection
+from serving.wiring import every_projection
 from tests.support.build import fact, product
 from tests.support.embedded import embedded, temporary_folder
 from tests.support.projections import NamedPartitions
@@ -235,15 +234,18 @@ def facts_of_every_kind(count: int) -> list[Event]:
         made += [
             fact(ProductViewed, subject=person, product_id=bought),
             fact(OrderCompleted, subject=person, order_id=f"o-{number}"),
+            fact(HomepageShown, subject=f"visitor-{number}", request_id=f"v-{number}", learner="homepage"),
             fact(CustomerIdentified, subject=f"visitor-{number}", known=person),
             product(bought, title=f"Title {number}"),
             fact(ExperimentStarted, experiment=f"e-{number % 20}"),
+            fact(HomepageShown, subject=person, request_id=f"r-{number}", learner="homepage", features=(1.0, 0.5)),
+            fact(RankingClicked, subject=person, request_id=f"r-{number}"),
         ]
     return [*made, fact(CustomerErased, subject="subject-1"), fact(VisitorExpired, subject="subject-2")]
 
 
 def test_a_replay_into_redis_gives_the_states_of_the_embedded_file(client: RedisClient, prefix: str) -> None:
-    projections = (CatalogueProjection(), ProfileProjection(), TailProjection(), ExperimentProjection())
+    projections = every_projection()
     with temporary_folder() as folder, embedded(folder, projections) as dangol:
         dangol.log.append(facts_of_every_kind(200))
         store = RedisStateStore(client, prefix, projections)

@@ -39,7 +39,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_missing_folder_is_one_clear_line_with_the_way_out(words: tuple[str, ...], tmp_path: Path) -> None:
-    assert_failed(dangol(*words, data=tmp_path / "nowhere"), "there is no data folder", "dangol init")
+    assert_failed(dangol(*words, data=tmp_path / "nowhere", fresh=True), "there is no data folder", "dangol init")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -76,9 +76,29 @@ def test_wrong_usage_has_status_two(words: tuple[str, ...], tmp_path: Path) -> N
 
 def test_help_and_version_succeed() -> None:
     for words in (("--help",), ("--version",), ("dead-letters", "--help"), ("import", "--help")):
-        done = dangol(*words)
+        done = dangol(*words, fresh=True)
         assert done.returncode == 0
         assert done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("recommend", "home.for-you", "--customer", REGULAR),
+        ("recommend", "home.for-you", "--at", "2026-02-01"),
+        ("replay", "--verify"),
+        ("replay",),
+        ("customer", "export", REGULAR),
+        ("customer", "forget", REGULAR),
+        ("dead-letters", "list"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_imports_what_it_needs_by_itself(words: tuple[str, ...], small_folder: Path) -> None:
+    """Other tests fork a process that has imported everything; the demo's test shows it of importing and serving."""
+    done = dangol(*words, data=small_folder, fresh=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_file_that_cannot_be_imported_is_one_clear_line_and_nothing_is_taken(tmp_path: Path) -> None:

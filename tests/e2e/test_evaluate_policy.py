@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.service import dangol, told
-from tests.support.shown_homepages import RAINY_SHARE, shown_homepages, tell
+from tests.support.shown_homepages import RAINY_SHARE, ranked_rows, shown_homepages, tell
 
 RATES = {("rain", "wet"): 0.30, ("rain", "default"): 0.10, ("sunny", "wet"): 0.05, ("sunny", "default"): 0.20}
 SHARES = {"wet": 0.5, "default": 0.5}
@@ -107,7 +107,7 @@ def test_a_policy_that_learns_has_no_fixed_worth(shop: Path) -> None:
 def test_a_log_without_drawn_homepages_says_so(shop: Path, small_folder: Path) -> None:
     refused = dangol("evaluate", "policy", data=small_folder)
     assert refused.returncode == 1
-    assert "no homepage that was drawn" in refused.stderr
+    assert "no decision that was drawn" in refused.stderr
     assert dangol("evaluate", "policy", "--days", "90", "--with", "none.toml", data=shop).returncode == 1
 
 
@@ -130,3 +130,37 @@ def _numbered(event: Any, number: int) -> Any:
     from msgspec.structs import replace
 
     return replace(event, event_id=f"{event.event_id}-{number}", request_id=f"{event.request_id}-{number}")
+
+
+ARMS = """
+[placements."home.popular"]
+arms.trendy = { chain = ["trending"] }
+learning = { policy = "thompson", window_days = 1 }
+"""
+TRENDY = '[placements."home.popular"]\nchain = ["trending"]\n'
+THREE_TO_ONE = """
+[placements."home.popular"]
+arms.called-otherwise = { chain = ["trending"] }
+experiments.most = { arms = { called-otherwise = 3, rules = 1 }, control = "rules" }
+"""
+
+
+def test_a_way_to_rank_is_judged_by_what_it_does_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    dangol("init", folder, check=True)
+    (folder / "dangol.toml").write_text(ARMS, encoding="utf-8")
+    rates, shares = {"rules": 0.1, "trendy": 0.3}, {"rules": 0.5, "trendy": 0.5}
+    tell(folder, ranked_rows("home.popular", 2_000, rates, shares))
+    of_the_row = ("--placement", "home.popular")
+    for configuration, share in ((TRENDY, 1.0), (THREE_TO_ONE, 0.75)):
+        found = judged(folder, configuration, *of_the_row)
+        each = found["estimates"]["snips"]
+        assert each["low"] < 0.1 * (1 - share) + 0.3 * share < each["high"]
+        assert found["arms"]["trendy"]["target_share"] == pytest.approx(share)
+        assert found["estimates"]["decisions"] == 2_000
+    other = folder.with_name("other.toml")
+    other.write_text(TRENDY.replace("trending", "for_you"), encoding="utf-8")
+    refused = dangol("evaluate", "policy", "--with", other, *of_the_row, data=folder)
+    assert (refused.returncode, "could not be drawn" in refused.stderr) == (1, True)
+    assert "learns how to rank" in dangol("evaluate", "policy", *of_the_row, data=folder).stderr
+    assert "no placement 'nowhere'" in dangol("evaluate", "policy", "--placement", "nowhere", data=folder).stderr

@@ -68,7 +68,7 @@ def test_gzip_plain_and_standard_input_are_the_same_file(tmp_path: Path) -> None
     packed = tmp_path / "orders.csv.gz"
     packed.write_bytes(gzip.compress(file.read_bytes()))
     assert told("import", packed, *SMALL_IMPORT, data=data)["already_imported"]
-    piped = dangol("import", "-", *SMALL_IMPORT, data=data, input=file.read_text(encoding="utf-8"), check=True)
+    piped = dangol("import", "-", *SMALL_IMPORT, data=data, typed=file.read_text(encoding="utf-8"), check=True)
     assert "already imported" in piped.stdout
 
 
@@ -150,7 +150,7 @@ def test_a_machine_with_an_older_processor_makes_the_same_snapshot(
         "NUMBA_CACHE_DIR": str(tmp_path / "kernels"),
         "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
     }
-    trained = dangol("train", "--json", data=folder, check=True, variables=older)
+    trained = dangol("train", "--json", data=folder, check=True, variables=older, fresh=True)
     assert json.loads(trained.stdout)["snapshot_id"] == published
     assert any((tmp_path / "kernels").rglob("*.nbc")), "the kernels were compiled anew"
 

@@ -117,6 +117,7 @@ PINNED: tuple[Event, ...] = (
     facts.EmailClicked(**PERSON, campaign="spring", product_id="85123A"),
     facts.Custom(**PERSON, name="quiz", properties={"score": 3.5, "done": True, "note": None, "who": "me"}),
     facts.ProfileMerged(**PERSON, absorbed="YW5vbnltb3VzLXN1YmplY3Q", profile=b"\x01profile"),
+    facts.DecisionsMerged(**PERSON, absorbed="YW5vbnltb3VzLXN1YmplY3Q", decisions=b"\x94\x90\x80\xc0\x00"),
     facts.CustomerErased(**PERSON),
     facts.VisitorExpired(**PERSON, last_seen_at=AT),
     facts.ProductUpserted(**ENVELOPE, product_id="85123A", product=PRODUCT),

@@ -34,6 +34,7 @@ NEEDED: dict[type[Event], dict[str, Any]] = {
     facts.RankingClicked: {"request_id": "r-1", "product_id": "p-1"},
     facts.Custom: {"name": "custom"},
     facts.ProfileMerged: {"absorbed": "subject-0", "profile": b"profile"},
+    facts.DecisionsMerged: {"absorbed": "subject-0", "decisions": b"\x94\x90\x80\xc0\x00"},
     facts.VisitorExpired: {"last_seen_at": NOON},
     facts.ProductUpserted: {"product_id": "p-1", "product": Product(product_id="p-1", title="One")},
     facts.ProductDeleted: {"product_id": "p-1"},

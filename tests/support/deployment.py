@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 from serving.engine import Engine
 from tests.support.folded import opened, wait_until_folded
-from tests.support.service import DANGOL, STOP_WAIT_MAX_S, Service, dangol, environment
+from tests.support.service import STOP_WAIT_MAX_S, Service, dangol, running
 
 
 class Worker:
@@ -22,15 +21,7 @@ class Worker:
 
     def __init__(self, folder: Path, variables: Mapping[str, str], *words: str) -> None:
         self._said_path = folder.with_name(f"{folder.name}-{words[0]}.log")
-        with self._said_path.open("ab") as said:
-            self.process = subprocess.Popen(
-                [*DANGOL, *words, "--data", str(folder)],
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=environment(**variables),
-                start_new_session=True,
-            )
+        self.process = running([*words, "--data", str(folder)], self._said_path, variables)
 
     @property
     def said(self) -> str:

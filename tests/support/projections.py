@@ -54,6 +54,10 @@ class TrailProjection:
         step = f"{recorded.position.partition} {recorded.position.offset} {event.event_id}".encode()
         return Trail(before.count + 1, hashlib.blake2b(before.digest + step, digest_size=8).digest())
 
+    def derived(self, _: Trail | None, __: Recorded) -> tuple[Event, ...]:
+        """Nothing."""
+        return ()
+
     def consequences(self, state: Trail | None, recorded: Recorded) -> tuple[Event, ...]:
         """A merge for an identification, an echo for an echo."""
         event = recorded.event

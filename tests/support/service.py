@@ -9,12 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.support.client import Client
+from tests.support.forks import Fork, fork
 from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,38 +57,78 @@ def environment(**changes: str) -> dict[str, str]:
     }
 
 
-def with_files_below(bytes_max: int | None) -> tuple[str, ...]:
-    """The words before a command whose files may not grow beyond so much: further writes fail, as on a full disk."""
-    return () if bytes_max is None else ("prlimit", f"--fsize={bytes_max}:unlimited")
-
-
 def dangol(
     *arguments: str | Path,
     data: Path | None = None,
     check: bool = False,
     file_bytes_max: int | None = None,
     variables: Mapping[str, str] | None = None,
-    **options: Any,
+    fresh: bool = False,
+    typed: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, perhaps with some variables of the environment; `check` insists on exit status 0."""
+    """Run a command to its end, perhaps with some variables of the environment; `check` insists on exit status 0.
+
+    Args:
+        file_bytes_max: its files may not grow beyond so much.
+        fresh: from the very start of Python, instead of from a fork that has imported everything: see `forks.py`.
+        typed: what it can read from its standard input, by a pipe; it is started fresh.
+    """
     words = [*map(str, arguments), *([] if data is None else ["--data", str(data)])]
-    done = subprocess.run(
-        [*with_files_below(file_bytes_max), *DANGOL, *words],
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_WAIT_MAX_S,
-        env=environment(**(variables or {})),
-        check=False,
-        stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
-        **options,
-    )
+    wanted = environment(**(variables or {}))
+    if fresh or typed is not None:
+        assert file_bytes_max is None
+        done = _started(words, wanted, typed)
+    else:
+        done = _forked(words, wanted, file_bytes_max)
     assert not check or done.returncode == 0, f"dangol {' '.join(words)}\n{done.stdout}{done.stderr}"
     return done
 
 
-def told(*arguments: str | Path, data: Path) -> Any:
+def _started(words: list[str], wanted: dict[str, str], typed: str | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DANGOL, *words],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_WAIT_MAX_S,
+        env=wanted,
+        check=False,
+        input=typed,
+        stdin=subprocess.DEVNULL if typed is None else None,
+    )
+
+
+def _forked(words: list[str], wanted: dict[str, str], file_bytes_max: int | None) -> subprocess.CompletedProcess[str]:
+    with (
+        Path(os.devnull).open() as nothing,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as complained,
+    ):
+        streams = [each.fileno() for each in (nothing, said, complained)]
+        process = fork(words, wanted, streams, file_bytes_max=file_bytes_max)
+        try:
+            status = process.wait(COMMAND_WAIT_MAX_S)
+        except BaseException:
+            process.kill()
+            process.wait(STOP_WAIT_MAX_S)
+            raise
+        said.seek(0)
+        complained.seek(0)
+        return subprocess.CompletedProcess(words, status, said.read(), complained.read())
+
+
+def told(*arguments: str | Path, data: Path, fresh: bool = False) -> Any:
     """The JSON that a command prints, which must succeed."""
-    return json.loads(dangol(*arguments, "--json", data=data, check=True).stdout)
+    return json.loads(dangol(*arguments, "--json", data=data, check=True, fresh=fresh).stdout)
+
+
+def running(
+    words: Sequence[str], said: Path, variables: Mapping[str, str] | None = None, file_bytes_max: int | None = None
+) -> Fork:
+    """A command that stays, leader of a session of its own; what it prints is added to a file."""
+    with Path(os.devnull).open() as nothing, said.open("ab") as printed:
+        streams = [nothing.fileno(), printed.fileno(), printed.fileno()]
+        wanted = environment(**(variables or {}))
+        return fork(words, wanted, streams, session=True, file_bytes_max=file_bytes_max)
 
 
 def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 120.0) -> _Found:
@@ -119,24 +161,8 @@ class Service(Client):
         super().__init__("127.0.0.1", port or free_port())
         self.folder = folder
         self._said_path = folder.with_name(f"{folder.name}-server-{self.port}.log")
-        with self._said_path.open("wb") as said:
-            self.process = subprocess.Popen(
-                [
-                    *with_files_below(file_bytes_max),
-                    *DANGOL,
-                    "serve",
-                    "--data",
-                    str(folder),
-                    "--port",
-                    str(self.port),
-                    *arguments,
-                ],
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=environment(**(variables or {})),
-                start_new_session=True,
-            )
+        words = ["serve", "--data", str(folder), "--port", str(self.port), *arguments]
+        self.process = running(words, self._said_path, variables, file_bytes_max)
 
     @property
     def url(self) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ingest.vocabulary.events import Event, HomepageShown, RankingClicked
-from ingest.vocabulary.ids import ProductId, RequestId, Subject
+from ingest.vocabulary.events import Chosen, Event, HomepageShown, RankingClicked, RankingShown
+from ingest.vocabulary.ids import EventId, ProductId, RequestId, Subject
 
 Rates = Mapping[tuple[str, str], float]  # how often (weather, variant) is clicked
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +30,32 @@ def shown_homepages(
         subject = Subject(f"person-{number // visits}")
         yield shown(number, at, subject, variant, shares, weather, **fields)
         if draw.random() < rates[weather, variant]:
+            yield clicked(number, at + timedelta(minutes=5), subject)
+
+
+def ranked_rows(
+    placement: str, count: int, rates: Mapping[str, float], shares: Mapping[str, float], *, seed: int = 1, **choice: Any
+) -> Iterator[Event]:
+    """Drawn rows of a placement a minute apart, each of somebody else, and the clicks on them."""
+    draw = np.random.default_rng(seed)
+    names = sorted(shares)
+    for number in range(count):
+        at, subject = BEGIN + timedelta(minutes=number), Subject(f"person-{number}")
+        arm = names[int(draw.choice(len(names), p=[shares[name] for name in names]))]
+        fields = {"policy": "bandit", "learner": placement, **choice}
+        chosen = Chosen(arm, eligible=dict(shares), propensity=shares[arm], **fields)
+        yield RankingShown(
+            event_id=EventId(f"row-{number}"),
+            occurred_at=at,
+            received_at=at,
+            subject=subject,
+            request_id=RequestId(f"row-{number}"),
+            placement=placement,
+            product_ids=(ProductId("p"),),
+            propensity=chosen.propensity,
+            choice=chosen,
+        )
+        if draw.random() < rates[arm]:
             yield clicked(number, at + timedelta(minutes=5), subject)
 
 

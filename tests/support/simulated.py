@@ -9,13 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization.experiments import contextual, thompson
+from ingest.vocabulary.events import Terms
+from personalization.experiments import thompson
 from personalization.experiments.comparison import winsorised
-from personalization.experiments.contextual import LinearLearned, LinearPolicy
+from personalization.experiments.contextual import LinearPolicy
+from personalization.experiments.counting import Counted, Counts, Linear, Place
 from personalization.experiments.draws import Propensities
 from personalization.experiments.learning import Learning
 from personalization.experiments.sequences import events_min, people_min, radii, tightest_at
-from personalization.experiments.thompson import Counts, Learned
+from personalization.experiments.summing import linear_of
+from personalization.experiments.thompson import Learned
 
 Floats = NDArray[np.float64]
 PERIOD_S = 21_600
@@ -88,23 +91,26 @@ def learn_situations(
     situations, count = rates.shape
     arms = [f"arm-{each:02}" for each in range(count)]
     features = np.hstack([np.ones((situations, 1)), np.eye(situations)])
-    state, played = contextual.UNLEARNED, []
+    states, played = list[tuple[Place, Counted]](), []
     for at in range(rounds):
-        policy = LinearPolicy(state, arms, situations + 1, learning)
+        policy = LinearPolicy(linear_of(states, situations + 1, learning), arms, situations + 1, learning)
         tables = tuple(policy.table(x.tolist()) for x in features)
         played.append(tables)
         shown = np.array([generator.multinomial(visitors, table.probabilities) for table in tables])
         clicked = generator.binomial(shown, rates)
-        sums = {arm: _sums(features, shown[:, each], clicked[:, each]) for each, arm in enumerate(arms)}
-        state = contextual.merged(state, LinearLearned(at * PERIOD_S * 1000, sums), learning)
+        sums = {
+            f"{situations + 1}:{arm}": _sums(features, shown[:, each], clicked[:, each])
+            for each, arm in enumerate(arms)
+        }
+        states.append((Place(0, at, Terms(period_s=PERIOD_S), "p"), Counted({}, sums)))
     return played
 
 
-def _sums(features: Floats, shown: NDArray[np.int64], clicked: NDArray[np.int64]) -> contextual.Sums:
-    squares = (features * shown[:, None]).T @ features
-    return contextual.Sums(
-        float(shown.sum()), tuple(squares.ravel().tolist()), tuple((clicked @ features).tolist()), float(clicked.sum())
-    )
+def _sums(features: Floats, shown: NDArray[np.int64], clicked: NDArray[np.int64]) -> Linear:
+    squares = ((features * shown[:, None]).T @ features)[np.triu_indices(features.shape[1])]
+    products, nothing = tuple((clicked @ features).tolist()), (0.0,) * features.shape[1]
+    rewards = (float(clicked.sum()), 0.0, 0.0, 0.0)
+    return Linear(float(shown.sum()), tuple(squares.tolist()), (products, nothing, nothing, nothing), rewards)
 
 
 class People(NamedTuple):

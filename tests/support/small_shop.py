@@ -69,5 +69,5 @@ def make_small_shop(folder: Path, *, trained: bool = True) -> Path:
     dangol("catalog", "import", catalogue, "--dialect", "jsonl", data=folder, check=True)
     dangol("import", orders_file(folder.parent), *SMALL_IMPORT, data=folder, check=True)
     if trained:
-        dangol("train", data=folder, check=True)
+        dangol("train", data=folder, check=True, fresh=True)
     return folder

@@ -88,6 +88,9 @@ _KINDS = (
     facts.StockChanged,
     facts.ExperimentStarted,
     facts.ExperimentStopped,
+    facts.HomepageShown,
+    facts.HomepageShown,
+    facts.RankingClicked,
 )
 
 
@@ -107,6 +110,12 @@ def _one_of_a_history(draw: st.DrawFn, number: int) -> Event:
         fields["order_id"] = f"o-{draw(st.integers(0, 9))}"
     if kind is facts.CustomerIdentified:
         fields["known"] = draw(st.sampled_from(SUBJECTS))
+    if kind is facts.HomepageShown:
+        arm = draw(st.sampled_from("ab"))
+        fields |= {"request_id": f"r-{number}", "variant": arm, "features": (1.0, 0.3), "rows": (f"row-{number}",)}
+        fields["learner"] = draw(st.sampled_from(["homepage", "other", None]))
+    if kind is facts.RankingClicked:
+        fields["request_id"] = f"row-{draw(st.integers(0, 39))}"
     if kind is facts.Custom:
         fields["name"] = draw(st.sampled_from(["other", "echo"]))
     return fact(kind, **fields)

@@ -30,6 +30,13 @@ class ProfileMerged(CustomerEvent, frozen=True, kw_only=True):
     profile: bytes
 
 
+class DecisionsMerged(CustomerEvent, frozen=True, kw_only=True):
+    """What `absorbed` was shown and may still earn something moved here (the encoded bytes of it)."""
+
+    absorbed: Subject
+    decisions: bytes
+
+
 class CustomerErased(CustomerEvent, frozen=True, kw_only=True):
     """The person is to be forgotten: readers drop the subject, then its key is destroyed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.vocabulary.ids import OrderId
-from personalization.experiments import contextual, thompson
+from ingest.vocabulary.events import Terms
+from ingest.vocabulary.ids import OrderId, RequestId
+from personalization.experiments import thompson
 from personalization.experiments.assignment import Experiment, assign
 from personalization.experiments.attribution import (
     EMPTY,
@@ -28,15 +29,17 @@ from personalization.experiments.attribution import (
     evolve_ordered,
     pending_max,
 )
-from personalization.experiments.contextual import LinearLearned, LinearPolicy, chances_of_normals, evolve_linear
+from personalization.experiments.contextual import LinearPolicy, chances_of_normals
+from personalization.experiments.counting import Counted, LearnedProjection, Place, evolve_counted, place_of_key
 from personalization.experiments.draws import SHARES, draw, table_of, uniform
 from personalization.experiments.learning import Learning, periods_max
 from personalization.experiments.off_policy import Logged, estimate
-from personalization.experiments.thompson import Learned, evolve_learned
+from personalization.experiments.summing import learned_of, linear_of
 
 HOUR_MS = 3_600_000
 names = st.sampled_from("abcdefgh")
 weights = st.dictionaries(names, st.floats(0, 1e300), min_size=1)
+TERMS = Terms(window_s=86_400)
 LEARNING = Learning(goal="value", half_life_s=86_400.0, floor=0.03)
 
 steps = st.lists(
@@ -56,16 +59,16 @@ def fold(history: list[tuple[str, int, str, int]]) -> tuple[Attribution, list[Ch
     for kind, number, policy, hour in history:
         at_ms, order = hour * HOUR_MS, OrderId(f"o{number}")
         if kind == "decided":
-            decision = Decision(f"r{number}", policy, "xyz"[number % 3], at_ms, (1.0, float(number % 2)))
+            decision = Decision(f"r{number}", policy, "xyz"[number % 3], at_ms, (1.0, float(number % 2)), TERMS)
             state, changed = evolve_decided(state, decision)
         elif kind == "clicked":
-            state, changed = evolve_clicked(state, f"r{number}", at_ms, 24 * HOUR_MS)
+            state, changed = evolve_clicked(state, RequestId(f"r{number}"), at_ms)
         elif kind == "added":
-            state, changed = evolve_added(state, at_ms, 24 * HOUR_MS)
+            state, changed = evolve_added(state, at_ms)
         elif kind == "ordered":
-            state, changed = evolve_ordered(state, order, 10_000 * number, at_ms, 24 * HOUR_MS)
+            state, changed = evolve_ordered(state, order, 10_000 * number, at_ms)
         else:
-            state, changed = evolve_called_off(state, order)
+            state, changed = evolve_called_off(state, order, at_ms)
         changes += changed
     return state, changes
 
@@ -126,21 +129,28 @@ def test_attribution_is_bounded_and_its_changes_are_what_it_holds(history: list[
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Attribution) == state
 
 
+def counted(parts: Sequence[Sequence[Change]]) -> list[tuple[Place, Counted]]:
+    """The states of some partitions, each with the changes of its part."""
+    states: dict[Place, Counted] = {}
+    for partition, changes in enumerate(parts):
+        for change in changes:
+            period = change.decision.at_ms // (1_000 * TERMS.period_s)
+            place = Place(partition, period, TERMS, "p")
+            states[place] = evolve_counted(states.get(place, Counted()), change)
+    return list(states.items())
+
+
 @given(steps, st.integers(0, 60), st.randoms(use_true_random=False))
 def test_what_is_learned_does_not_depend_on_the_order_or_on_who_counted(
     history: list[tuple[str, int, str, int]], cut: int, random
 ) -> None:
     _, changes = fold(history)
-    whole = reduce(lambda state, change: evolve_learned(state, change, LEARNING), changes, thompson.UNLEARNED)
+    whole = learned_of(counted([changes]))
     shuffled = changes.copy()
     random.shuffle(shuffled)
-    parts = [
-        reduce(lambda state, change: evolve_learned(state, change, LEARNING), part, thompson.UNLEARNED)
-        for part in (shuffled[:cut], shuffled[cut:])
-    ]
-    assert thompson.merged(*parts) == thompson.merged(*reversed(parts)) == whole
+    parts = counted([shuffled[:cut], shuffled[cut:]])
+    assert learned_of(parts) == learned_of(parts[::-1]) == whole
     assert all(len(periods) <= periods_max for periods in whole.arms.values())
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=Learned) == whole
     table = thompson.table(whole, ["x", "y", "z"], LEARNING)
     assert table == thompson.table(whole, ["z", "y", "x"], LEARNING)
     assert sum(table.probabilities) == 1.0
@@ -148,22 +158,31 @@ def test_what_is_learned_does_not_depend_on_the_order_or_on_who_counted(
 
 
 @given(steps, st.integers(0, 60))
-def test_linear_sums_merge_to_what_one_fold_has(history: list[tuple[str, int, str, int]], cut: int) -> None:
+def test_linear_sums_of_partitions_come_to_what_one_fold_has(
+    history: list[tuple[str, int, str, int]], cut: int
+) -> None:
     _, changes = fold(history)
-    whole, first, second = (
-        reduce(lambda state, change: evolve_linear(state, change, LEARNING), part, contextual.UNLEARNED)
-        for part in (changes, changes[:cut], changes[cut:])
-    )
-    both = contextual.merged(second, first, LEARNING)
-    assert both.at_ms == whole.at_ms
+    parts = counted([changes[:cut], changes[cut:]])
+    whole, both = (linear_of(each, 2, LEARNING) for each in (counted([changes]), parts))
+    assert linear_of(parts[::-1], 2, LEARNING) == both
     assert both.arms.keys() == whole.arms.keys()
     for arm, sums in whole.arms.items():
         for one, other in zip(msgspec.structs.astuple(sums), msgspec.structs.astuple(both.arms[arm]), strict=True):
             assert np.array(other) == pytest.approx(np.array(one), abs=1e-9)
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=LinearLearned) == whole
     table = LinearPolicy(whole, ["x", "y", "z"], 2, LEARNING).table([1.0, 1.0])
     assert sum(table.probabilities) == 1.0
     assert min(table.probabilities) >= 0.03
+
+
+@given(steps)
+def test_counts_survive_their_encoding_and_their_keys_say_whose_they_are(
+    history: list[tuple[str, int, str, int]],
+) -> None:
+    projection = LearnedProjection()
+    for place, state in counted([fold(history)[1]]):
+        assert projection.decode(projection.encode(state)) == state
+        assert place_of_key(place.key) == place
+        assert projection.partition_of_key(place.key) == place.partition
 
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(1e-6, 1)), min_size=1, max_size=6))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from recommender.candidates.plan import Plan
-from recommender.guard import Margins, SnapshotRefused, card_of, chosen_mean, judge, noise_of
-from recommender.ranker.compare import Comparison, ComparisonConfiguration, Figure
+from recommender.guard import Margins, SnapshotRefused, card_of, judge
+from recommender.ranker.compare import Comparison, ComparisonConfiguration, Figure, chosen_mean, noise_of
 from recommender.ranker.training import ModelCard
 
 COUNTS = (1_000, 5_000, 40_000)

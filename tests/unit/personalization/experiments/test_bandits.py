@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 from ingest.vocabulary.errors import ConfigurationError
+from ingest.vocabulary.events import Terms
 from personalization.experiments.attribution import NOTHING, Change, Decision, Reward
-from personalization.experiments.contextual import UNLEARNED as LINEAR_UNLEARNED
-from personalization.experiments.contextual import LinearLearned, LinearPolicy, Sums, chances_of_normals, evolve_linear
+from personalization.experiments.contextual import LinearLearned, LinearPolicy, Sums, chances_of_normals
+from personalization.experiments.counting import VALUE_STEPS, Counted, Counts, Place, arms_max, evolve_counted
 from personalization.experiments.learning import Learning, checked, periods_max
+from personalization.experiments.summing import learned_of, linear_of
 from personalization.experiments.thompson import (
     UNLEARNED,
-    VALUE_STEPS,
-    Counts,
     Learned,
     chances_by_rate,
     comparable_decisions,
-    evolve_learned,
     merged,
     prior_orders,
     table,
@@ -160,25 +159,35 @@ def test_for_value_a_dear_order_beats_a_frequent_one() -> None:
 
 def test_one_enormous_order_does_not_decide() -> None:
     learning = Learning(goal="value", value_e4_max=1_000_000)
-    state = UNLEARNED
+    terms = Terms(value_e4_max=1_000_000)
+    state = Counted()
     for at in range(400):
         for arm in ("odd", "good"):
-            decision = Decision(f"{arm}-{at}", "p", arm, at)
+            decision = Decision(f"{arm}-{at}", "p", arm, at, terms=terms)
             ordered = at % 20 == 0 or (arm == "good" and at % 20 == 10)
             value = 10**12 if arm == "odd" and at == 0 else 300_000
             reward = Reward(ordered=True, value_e4=value) if ordered else NOTHING
-            state = evolve_learned(state, Change(decision, None, reward), learning)
-    assert table(state, ["odd", "good"], learning).of("good") > 0.7
+            state = evolve_counted(state, Change(decision, None, reward))
+    learned = learned_of([(Place(0, 0, terms, "p"), state)])
+    assert table(learned, ["odd", "good"], learning).of("good") > 0.7
 
 
 def test_what_was_taken_back_leaves_no_trace() -> None:
-    learning = Learning(goal="value")
-    decision = Decision("r1", "p", "a", 5_000)
-    made = evolve_learned(UNLEARNED, Change(decision, None, NOTHING), learning)
+    decision = Decision("r1", "p", "a", 5_000, (1.0, 0.5))
+    made = evolve_counted(Counted(), Change(decision, None, NOTHING))
     bought = Reward(ordered=True, value_e4=123_456)
-    then = evolve_learned(made, Change(decision, NOTHING, bought), learning)
+    then = evolve_counted(made, Change(decision, NOTHING, bought))
     assert then != made
-    assert evolve_learned(then, Change(decision, bought, NOTHING), learning) == made
+    assert evolve_counted(then, Change(decision, bought, NOTHING)) == made
+
+
+def test_arms_beyond_what_is_bounded_are_passed_over() -> None:
+    state = Counted()
+    for at in range(arms_max + 5):
+        state = evolve_counted(state, Change(Decision(f"r{at}", "p", f"arm-{at}", at), None, NOTHING))
+    assert len(state.counts) == arms_max
+    again = evolve_counted(state, Change(Decision("r", "p", "arm-0", 9), None, NOTHING))
+    assert again.counts["arm-0"].decisions == 2
 
 
 def test_a_period_weighs_by_its_age_and_goes_when_there_are_too_many() -> None:
@@ -204,34 +213,51 @@ def test_where_situations_have_different_winners_context_beats_the_best_fixed_sp
 
 def test_a_contextual_policy_takes_a_new_arm_for_one_like_all_others() -> None:
     seen = Sums(5_000.0, (5_000.0,), (500.0,), 500.0)
-    policy = LinearPolicy(LinearLearned(0, {"seen": seen}), ["seen", "new"], 1, ORDERS)
+    policy = LinearPolicy(LinearLearned({"seen": seen}), ["seen", "new"], 1, ORDERS)
     assert policy.table([1.0]).of("new") == pytest.approx(0.5, abs=0.02)
+
+
+def linear_after(*changes: Change, learning: Learning = ORDERS, features: int = 2) -> LinearLearned:
+    """What is learned of changes that are counted in periods of 100 s."""
+    states: dict[int, Counted] = {}
+    for change in changes:
+        period = change.decision.at_ms // 100_000
+        states[period] = evolve_counted(states.get(period, Counted()), change)
+    terms = Terms(period_s=100)
+    return linear_of([(Place(0, at, terms, "p"), state) for at, state in states.items()], features, learning)
 
 
 def test_what_a_contextual_policy_saw_counts_half_after_a_half_life() -> None:
     learning = Learning(half_life_s=100.0)
     decision = Decision("r", "p", "a", 0, (1.0, 2.0))
-    state = evolve_linear(LINEAR_UNLEARNED, Change(decision, None, Reward(ordered=True)), learning)
+    first = Change(decision, None, Reward(ordered=True))
     later = Change(msgspec.structs.replace(decision, at_ms=100_000, arm="b"), None, NOTHING)
-    state = evolve_linear(state, later, learning)
+    state = linear_after(first, later, learning=learning)
     assert state.arms["a"] == Sums(0.5, (0.5, 1.0, 1.0, 2.0), (0.5, 1.0), 0.5)
     assert state.arms["b"] == Sums(1.0, (1.0, 2.0, 2.0, 4.0), (0.0, 0.0), 0.0)
-    early = evolve_linear(state, Change(decision, None, NOTHING), learning)
+    early = linear_after(first, later, Change(decision, None, NOTHING), learning=learning)
     assert early.arms["a"].decisions == 1.0
+    assert linear_after(first, later, learning=Learning(half_life_s=0.0)).arms["a"].decisions == 1.0
+
+
+def test_a_contextual_policy_passes_over_decisions_with_other_features() -> None:
+    decision = Decision("r", "p", "a", 0, (1.0, 2.0))
+    other = msgspec.structs.replace(decision, decision_id="q", features=(1.0,))
+    both = linear_after(Change(decision, None, NOTHING), Change(other, None, NOTHING))
+    assert both == linear_after(Change(decision, None, NOTHING))
+    assert linear_after(Change(decision, None, NOTHING), features=3).arms == {}
 
 
 def test_a_contextual_policy_says_what_is_wrong_with_a_situation() -> None:
-    policy = LinearPolicy(LINEAR_UNLEARNED, ["a", "b"], 3, ORDERS)
+    policy = LinearPolicy(LinearLearned(), ["a", "b"], 3, ORDERS)
     assert policy.table([1.0, 0.0, 1.0]).probabilities == (0.5, 0.5)
     with pytest.raises(ConfigurationError, match="3 finite features"):
         policy.table([1.0, 0.0])
     with pytest.raises(ConfigurationError, match="3 finite features"):
         policy.table([1.0, float("nan"), 0.0])
-    state = evolve_linear(LINEAR_UNLEARNED, Change(Decision("r", "p", "a", 0, (1.0, 2.0)), None, NOTHING), ORDERS)
+    state = linear_after(Change(Decision("r", "p", "a", 0, (1.0, 2.0)), None, NOTHING))
     with pytest.raises(ConfigurationError, match="learned 2 features"):
         LinearPolicy(state, ["a"], 3, ORDERS)
-    with pytest.raises(ConfigurationError, match="another name"):
-        evolve_linear(state, Change(Decision("r", "p", "a", 0, (1.0,)), None, NOTHING), ORDERS)
 
 
 @pytest.mark.parametrize(

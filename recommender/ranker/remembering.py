@@ -1,0 +1,50 @@
+"""What was learned for a purpose as bytes, and back: a step of a training that may be killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.kernels.trees import Trees
+from recommender.ranker.compare import Comparison
+from recommender.ranker.fitting import Learned, Rival
+
+
+class _Array(msgspec.Struct, array_like=True):
+    dtype: str
+    shape: tuple[int, ...]
+    content: bytes
+
+
+class _Learned(msgspec.Struct, array_like=True):
+    blend: tuple[float, ...]
+    weights: _Array
+    trees: tuple[_Array, ...] | None
+    comparison: Comparison | None
+    adds: dict[str, float]
+
+
+def learned_bytes(learned: Learned) -> bytes:
+    """What was learned, exactly."""
+    trees = learned.rival.trees
+    parts = None if trees is None else tuple(map(_packed, trees))
+    plain = _Learned(learned.blend, _packed(learned.rival.weights), parts, learned.comparison, learned.adds)
+    return msgspec.msgpack.encode(plain)
+
+
+def learned_of(stored: bytes) -> Learned:
+    """The inverse of `learned_bytes`."""
+    plain = msgspec.msgpack.decode(stored, type=_Learned)
+    trees = None if plain.trees is None else Trees(*map(_unpacked, plain.trees))
+    return Learned(plain.blend, Rival(_unpacked(plain.weights), trees), plain.comparison, plain.adds)
+
+
+def _packed(array: NDArray[np.generic]) -> _Array:
+    return _Array(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
+
+
+def _unpacked(array: _Array) -> NDArray[Any]:
+    return np.frombuffer(array.content, array.dtype).reshape(array.shape).copy()
