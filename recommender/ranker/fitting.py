@@ -34,7 +34,7 @@ TREES = tuple(GROWN)
 """Rivals of the logit: trees by themselves, and trees whose scores are added to its own. A correction has less to find,
 and finds more of it where each tree sees some of the features only."""
 JUDGING = ComparisonConfiguration(
-    confidence=0.8
+    confidence=0.6
 )  # taking trees that are as good costs little, missing better ones much
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
@@ -113,7 +113,8 @@ def _candidates(shared: Shared, plan: Plan, purpose: Purpose, questions: Questio
     Memory: what is kept, twice for a moment, and the candidates of `_QUESTIONS_AT_ONCE` questions.
     """
     stores = stores_of(shared, plan, purpose)
-    drawn = np.random.default_rng(0).permutation(len(questions))[:QUESTIONS_MAX]
+    generator = np.random.default_rng(0)
+    drawn = generator.permutation(len(questions))[:QUESTIONS_MAX]
     parts, places, found = list[Choices](), list[CountVector](), 0
     for first in range(0, max(len(drawn), 1), _QUESTIONS_AT_ONCE):
         rows = np.sort(drawn[first : first + _QUESTIONS_AT_ONCE])
