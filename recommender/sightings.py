@@ -39,15 +39,15 @@ class Sightings(NamedTuple):
 
 
 def situations_at(
-    sightings: Sightings, people: CountVector, time_s: CountVector, person_of: CountVector
+    sightings: Sightings, subject: IntVector, time_s: CountVector, person_of: CountVector
 ) -> tuple[tuple[Parts, ...], IntVector]:
     """The situations somebody was in, sorted, and the row of that in which each deed was done; -1 for none.
 
     Args:
-        people, time_s: who did something and when, (m,), in order of time.
-        person_of: for each subject the number that `people` has it by.
+        subject, time_s: who did something and when, (m,), in order of time.
+        person_of: for each subject a number of the person, the same for all subjects of one.
     """
-    found = np.full(len(people), -1, np.int32)
+    found = np.full(len(subject), -1, np.int32)
     there = np.unique(sightings.situation)
     if not len(there):
         return (), found
@@ -56,5 +56,5 @@ def situations_at(
     row_of[there] = np.arange(len(there))
     in_time = order_in_time(sightings.time_s, np.zeros(len(sightings.time_s), np.uint64))
     seen, rows = person_of[sightings.subject[in_time]], row_of[sightings.situation[in_time]]
-    last_seen(people, time_s, seen, sightings.time_s[in_time], rows, LASTS_S, len(person_of), found)
+    last_seen(person_of[subject], time_s, seen, sightings.time_s[in_time], rows, LASTS_S, len(person_of), found)
     return tuple(sightings.known[row] for row in there.tolist()), found

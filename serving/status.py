@@ -73,6 +73,7 @@ def status_of(engine: Engine) -> Status:
         bytes={
             "log and states": _bytes(engine, "dangol.sqlite3*"),
             "keyring": _bytes(engine, "keyring.sqlite3*"),
+            "columns": _bytes(engine, "columns/**/*"),
             "snapshots": _bytes(engine, "snapshots/**/*"),
         },
     )

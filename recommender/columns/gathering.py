@@ -32,6 +32,7 @@ from ingest.vocabulary.events import (
     ProductUpserted,
     ProductViewed,
     RankingClicked,
+    RankingShown,
     StockChanged,
     WishlistAdded,
 )
@@ -41,6 +42,7 @@ from recommender.columns.catalogue import AVAILABILITY, CURRENCY, PRICE, STATED,
 from recommender.columns.shape import NAMES, STREAMS, Arrays, Name
 from recommender.facts import QUANTITY_MAX, event_hash, lines_that_count, microseconds, occurred_s, order_hash
 from recommender.people import PURPOSES
+from recommender.shown import POSITIONS_MAX, about_of, request_hash
 from recommender.sightings import situation_of
 
 CLICK = ORDER + 1  # on a recommendation: a view, until it is known whether the page it led to was told as well
@@ -106,6 +108,18 @@ class Gathering:
         quantity = max(-QUANTITY_MAX, min(quantity, QUANTITY_MAX))
         values = (event_hash(event), kind, self._subject(event), self._product(product), quantity)
         self._put("deeds", *_times(event), *values)
+
+    def _clicked(self, event: RankingClicked) -> None:
+        self._deed(event, CLICK, event.product_id)
+        named = (request_hash(event.request_id), self._subject(event), self._product(event.product_id))
+        self._put("list_clicks", *_times(event), *named)
+
+    def _shown(self, event: RankingShown) -> None:
+        products, placement = event.product_ids[:POSITIONS_MAX], self._number("placement", event.placement.encode())
+        named = (request_hash(event.request_id), about_of(event), placement, self._subject(event), len(products))
+        self._put("lists", *_times(event), *named)
+        for product in products:
+            self._put("list_products", self._product(product))
 
     def _ordered(self, event: OrderCompleted) -> None:
         lines = sorted(lines_that_count(event.lines).items())
@@ -176,7 +190,8 @@ def _says(event: CatalogueEvent) -> int:
 
 _TAKEN: dict[type[Event], Callable[[Gathering, Any], None]] = {
     ProductViewed: lambda to, event: to._deed(event, VIEW, event.product_id),
-    RankingClicked: lambda to, event: to._deed(event, CLICK, event.product_id),
+    RankingClicked: Gathering._clicked,
+    RankingShown: Gathering._shown,
     ProductAdded: lambda to, event: to._deed(event, CART, event.product_id, event.quantity),
     WishlistAdded: lambda to, event: to._deed(event, WISHLIST, event.product_id),
     OrderCompleted: Gathering._ordered,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import distributed, homepage, neighbours, serving, shop, steps, training_size
+from tests.bench import columns, distributed, homepage, neighbours, serving, shop, steps, training_size
 from tests.bench.machine import Row, described, progress, table
 from tests.bench.server import served
 from tests.support.server_process import NotToBeHad
@@ -66,6 +66,7 @@ def _parts(folder: Path, plan: serving.Plan, wanted: Sequence[str], *, quick: bo
     rows: dict[str, Callable[[], Sequence[Row]]] = {
         "imports": lambda: _imports(folder, plan, rows=20_000 if quick else 200_000),
         "example": example,
+        "columns": lambda: columns.rows(columns.QUICK if quick else columns.FULL, plan.seed),
         "neighbours": lambda: neighbours.rows(neighbours.QUICK if quick else neighbours.LARGE, _long(plan), plan.seed),
         "neighbours-of-many": lambda: neighbours.rows(neighbours.LARGEST, 1, plan.seed),
         "training-at-size": lambda: training_size.rows(training_size.QUICK if quick else training_size.FULL, plan.seed),
@@ -80,6 +81,7 @@ def _parts(folder: Path, plan: serving.Plan, wanted: Sequence[str], *, quick: bo
 _NAMES = {
     "imports": "two minutes",
     "example": "half a minute",
+    "columns": "a minute",
     "neighbours": "four minutes",
     "neighbours-of-many": "five minutes",
     "training-at-size": "a quarter of an hour or more",

@@ -10,12 +10,12 @@ import pytest
 
 from ingest.vocabulary.events import ConsentChanged, ProductAdded, ProductViewed
 from personalization.customer.profile import Profile
+from personalization.page.asker import Asker
 from personalization.page.feed import Ranking, Step, rank, rank_page
 from personalization.page.filters import allowed, refusals
 from personalization.page.placements import DEFAULT_PLACEMENTS, Pin, Placement
 from personalization.page.request import Filter, PriceRange, RowRequest
 from personalization.page.strategies import Asking
-from personalization.page.visitor import Visitor
 from tests.support.history import fact, known, line, order
 from tests.support.shop import PlainModels, PlainShelf, product
 
@@ -303,6 +303,14 @@ def test_no_product_is_in_two_rows_of_a_page() -> None:
     assert [row.placement for row in rows] == ["home.popular", "category.popular"]
 
 
+def test_rows_of_a_page_ask_a_model_once_for_the_same() -> None:
+    models = PlainModels(SHELF, for_you=["shirt-s"])
+    placements = [place(name="above", chain=("for_you",)), place(name="below", chain=("for_you", "popular"))]
+    rows = rank_page(RowRequest(limit=2), placements, HISTORY, SHELF, models)
+    assert [ids(row) for row in rows] == [["shirt-s", "plate"], ["cup", "bowl"]]
+    assert len(models.calls) == len(set(map(str, models.calls))), models.calls
+
+
 def test_an_explanation_tells_what_each_strategy_gave() -> None:
     bought = known(order("o", line("cup")))
     placement = place(chain=("trending",), exclude_purchased_days=1)
@@ -332,7 +340,7 @@ HISTORY = known(
 
 
 def seeds(placement: Placement, profile: Profile | None, **asked: Any) -> list[tuple[str, float]]:
-    found = Asking(Visitor(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
+    found = Asking(Asker(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
     names = [SHELF.product_id(row) for row in found.products.tolist()]
     return [(name, round(weight, 6)) for name, weight in zip(names, found.weights.tolist(), strict=True)]
 
