@@ -32,10 +32,7 @@ BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
-GROWN = {"trees": TreesConfiguration(), CORRECTED: TreesConfiguration(feature_share=0.4)}
-TREES = tuple(GROWN)
-"""Rivals of the logit: trees by themselves, and trees whose scores are added to its own. A correction has less to find,
-and finds more of it where each tree sees some of the features only."""
+TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
 JUDGING = ComparisonConfiguration(
     confidence=0.6
 )  # taking trees that are as good costs little, missing better ones much
@@ -159,15 +156,15 @@ def _telling(stores: Stores, questions: Questions, candidates: int, threads: int
         gathered = gather_questions(stores, some, candidates, threads)
         taken = labels_of(gathered, some.targets).sum(axis=1)
         kept = np.flatnonzero((taken > 0) & (taken < gathered.found))
-        parts.append(Gathered(*(column[kept] for column in gathered)))
+        parts.append(Gathered(gathered.found[kept], gathered.row[kept], gathered.features[kept]))
         places.append(rows[kept])
         found += len(kept)
         if found >= TELLING_MAX:
             break
     place = np.concatenate(places)
     order = np.argsort(place)
-    columns = (np.concatenate(column)[order] for column in zip(*parts, strict=True))
-    return Gathered(*columns), questions.take(place[order])
+    count, row, features = (np.concatenate([part[column] for part in parts])[order] for column in range(3))
+    return Gathered(count, row, features), questions.take(place[order])
 
 
 def _ordered(asked: _Asked, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
@@ -212,7 +209,9 @@ def _taught(rival: Rival, asked: _Asked) -> Lesson:
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
     """Trees by themselves, or those that correct a logit."""
     weights = logit.weights if name == CORRECTED else np.zeros_like(logit.weights)
-    return Rival(weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, GROWN[name], weights).trees)
+    return Rival(
+        weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, TreesConfiguration(), weights).trees
+    )
 
 
 def _chosen(model: str, comparison: Comparison | None) -> str:
