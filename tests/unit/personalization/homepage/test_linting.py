@@ -70,7 +70,7 @@ def test_an_overlap_at_one_priority_is_told_with_an_example() -> None:
         ({"visitor": "new"}, {"orders": {"from": 1}}, False),
         ({"visitor": "regular"}, {"orders": 1}, False),
         ({"visitor": "returning"}, {"orders": 1}, True),
-        ({"visitor": "unknown"}, {"segment": "vip"}, False),
+        ({"visitor": "unknown"}, {"segment": "Can't Lose"}, False),
         ({"session_depth": {"from": 1}}, {"visits": "unknown"}, False),
         ({"temperature_c": "unknown"}, {"above_normal_c": {"above": 5}}, False),
         ({"country": "AU", "month": "december"}, {"season": "winter"}, False),
