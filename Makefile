@@ -5,18 +5,23 @@ PORT ?= 8000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check bench benchmarks mutants soak lock clean
+.PHONY: help install kernels demo test services check bench benchmarks mutants soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-install: .venv/installed ## the environment in .venv, with the command .venv/bin/dangol
+install: .venv/installed kernels ## the environment in .venv, with the command .venv/bin/dangol
+
+kernels: .venv/compiled
 
 .venv/installed: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked dependencies (a few minutes the first time)"
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/compiled: .venv/installed $(wildcard recommender/kernels/*.py)
 	@$(BIN)/python -m recommender.kernels
 	@touch $@
 
@@ -27,7 +32,11 @@ test: install ## all the tests
 	@tests/support/system-packages
 	$(BIN)/pytest
 
-check: install ## format, lint, types
+services: .venv/installed ## what the tests need beyond Python, fetched ahead of them
+	@tests/support/system-packages
+	@$(BIN)/python -m tests.support.kafka
+
+check: .venv/installed ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -43,7 +52,7 @@ mutants: install ## mutation run over the pure core
 	$(BIN)/python -m tests.support.mutants
 
 soak: install ## what takes minutes: hundreds of kills, a million products, thousands of A/A runs
-	$(BIN)/pytest tests/fault tests/unit/recommender tests/unit/personalization -m soak -n 0 --timeout 3600
+	$(BIN)/pytest -m soak -n 0 --timeout 3600
 
 lock: ## the lock file, anew from pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["development"], sep="\n")' > build-group.in

@@ -33,6 +33,7 @@ from recommender.columns.stretches import known_at, texts
 from recommender.facts import microseconds
 from recommender.kernels.assembling import is_first_of_hash, merge_in_time, number_by_appearance, order_in_time
 from recommender.people import Words, heads_of, inhuman, people_of, refusing
+from recommender.shown import Clicks, Known, Showings, ShownLists, lists_of
 from recommender.sightings import Sightings, situations_at
 
 UNIT = 20  # an order line weighs this many units, so that all weights are whole numbers
@@ -74,6 +75,7 @@ class Interactions:
         left_out: subjects from whose histories nothing may be learned, ascending; see `people.py`.
         situation: (m,) row of `situations`, what the person's visit last said of theirs; -1 for nothing; empty where no
             situations are known.
+        shown: the lists that count, with what was clicked of them; None where none was clicked.
     """
 
     products: tuple[ProductId, ...]
@@ -90,6 +92,7 @@ class Interactions:
     left_out: IntVector = field(default_factory=lambda: NOTHING)
     situations: tuple[Parts, ...] = ()
     situation: IntVector = field(default_factory=lambda: NOTHING)
+    shown: ShownLists | None = None
 
     @property
     def reference_day(self) -> int:
@@ -130,17 +133,20 @@ def assembled(columns: Arrays, until: datetime | None = None) -> Interactions:
     row_of_rank = (np.cumsum(is_there) - 1).astype(np.int32)
     kept = [by_name[at] for at in np.flatnonzero(is_there).tolist()]
     stated = _Stated(
-        tuple(ProductId(names[number]) for number in kept), tuple(catalogue.get(number) for number in kept)
+        tuple(ProductId(names[number]) for number in kept),
+        tuple(catalogue.get(number) for number in kept),
+        np.where(is_there, row_of_rank, -1)[rank].astype(np.int32),
     )
     deeds = deeds._replace(product=row_of_rank[deeds.product])
     return _assemble(columns, deeds, orders._replace(product=row_of_rank[orders.product]), stated)
 
 
 class _Stated(NamedTuple):
-    """The products by row, and what the shop says of them."""
+    """The products by row, what the shop says of them, and the row of each that was ever named, -1 for none."""
 
     products: tuple[ProductId, ...]
     catalogue: tuple[Product | None, ...]
+    row_of: IntVector
 
 
 class _Deeds(NamedTuple):
@@ -220,6 +226,8 @@ def _assemble(columns: Arrays, deeds: _Deeds, orders: StandingOrders, stated: _S
     situations, situation = situations_at(sightings, seen, time_s, heads)
     words = Words(*(columns[f"words.{name}"] for name in Words._fields))
     is_inhuman = np.isin(person, inhuman(person[by_subject], product, kind, time_s))
+    left_out = np.union1d(refusing(words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32)
+    known = Known(heads, subject, person, left_out, columns["erasures.subject"])
     return Interactions(
         products=stated.products,
         catalogue=stated.catalogue,
@@ -238,10 +246,19 @@ def _assemble(columns: Arrays, deeds: _Deeds, orders: StandingOrders, stated: _S
         ),
         person=person,
         reference_s=max(int(columns[f"{stream}.time_s"].max(initial=0)) for stream in _OF_REFERENCE),
-        left_out=np.union1d(refusing(words, heads, subject), np.flatnonzero(is_inhuman)).astype(np.int32),
+        left_out=left_out,
         situations=situations,
         situation=situation,
+        shown=lists_of(*_showings(columns), sightings, known, stated.row_of),
     )
+
+
+def _showings(columns: Arrays) -> tuple[Showings, Clicks]:
+    stated = ("time_s", "request", "about", "placement", "subject", "products")
+    lists = {name: columns[f"lists.{name}"] for name in stated}
+    placements = [name.decode() for name in texts(columns, "placement")]
+    clicks = {name: columns[f"list_clicks.{name}"] for name in Clicks._fields}
+    return Showings(**lists, product=columns["list_products.product"], placements=placements), Clicks(**clicks)
 
 
 def _situations(columns: Arrays) -> list[Parts]:

@@ -55,6 +55,7 @@ class Questions:
         products, time_s, kind: the histories, oldest first, of products the catalogue has.
         targets: the different right products, `UNKNOWN` for each that the catalogue has not.
         excluded: what is no candidate.
+        place: (n,) the interaction that a target of each was; None for questions that come with the data.
     """
 
     purpose: Purpose
@@ -63,6 +64,7 @@ class Questions:
     kind: Ragged
     targets: Ragged
     excluded: Ragged
+    place: CountVector | None = None
 
     def __len__(self) -> int:
         return len(self.targets.start) - 1
@@ -74,7 +76,9 @@ class Questions:
     def take(self, rows: NDArray[np.int64]) -> Questions:
         """Some of the questions."""
         parts = (self.products, self.time_s, self.kind, self.targets, self.excluded)
-        return Questions(self.purpose, *(part.take(rows) for part in parts))
+        place = None if self.place is None else self.place[rows]
+        products, time_s, kind, targets, excluded = (part.take(rows) for part in parts)
+        return Questions(self.purpose, products, time_s, kind, targets, excluded, place)
 
     def sampled(self, limit: int | None, seed: int) -> Questions:
         """At most `limit` of them, drawn with a seed, in their order."""
@@ -92,6 +96,7 @@ class Asking:
         self._products, self._times, self._kinds = array("i"), array("q"), array("b")
         self._targets, self._excluded = array("i"), array("i")
         self._starts = (array("q", [0]), array("q", [0]), array("q", [0]))
+        self._places = array("q")
 
     def __len__(self) -> int:
         return len(self._starts[0]) - 1
@@ -101,12 +106,14 @@ class Asking:
         history: Iterable[tuple[int, int, int]],
         targets: Sequence[int],
         excluded: Iterable[int] = (),
+        place: int = -1,
     ) -> None:
         """One more question.
 
         Args:
             history: (row, Unix seconds, kind), oldest first; what the catalogue has not is left out.
             targets: rows, all different but for those the catalogue has not.
+            place: the interaction that a target was; for the slice, whose questions all have one.
         """
         for product, time_s, kind in history:
             if product != UNKNOWN:
@@ -114,6 +121,7 @@ class Asking:
                 self._times.append(time_s)
                 self._kinds.append(kind)
         self._targets.extend(targets)
+        self._places.append(place)
         self._excluded.extend(sorted({product for product in excluded if product != UNKNOWN}))
         for starts, values in zip(self._starts, (self._products, self._targets, self._excluded), strict=True):
             starts.append(len(values))
@@ -128,6 +136,7 @@ class Asking:
             Ragged(history, np.array(self._kinds, np.int8)),
             Ragged(targets, np.array(self._targets, np.int32)),
             Ragged(excluded, np.array(self._excluded, np.int32)),
+            np.array(self._places, np.int64) if min(self._places, default=0) >= 0 else None,
         )
 
 

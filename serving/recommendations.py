@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -19,13 +20,14 @@ from ingest.vocabulary.ids import (
     AnonymousId,
     CustomerId,
     EventId,
+    ProductId,
     RequestId,
     SnapshotId,
     Subject,
     new_request_id,
     new_subject,
 )
-from ingest.vocabulary.ranking import Answer, Degradation
+from ingest.vocabulary.ranking import Answer, Degradation, Item, ReasonKind
 from personalization.customer.profile import Profile
 from personalization.page.feed import Ranking, rank, rank_page
 from personalization.page.placements import Placement
@@ -33,11 +35,15 @@ from personalization.page.reasons import items
 from personalization.page.request import RowRequest
 from personalization.page.shelf import Models, Shelf
 from serving.ask import Ask
+from serving.asked import asked_of, part_beside_bytes_max
 from serving.row_arms import RowArms, RowChoice
 
 SHOWN_PRODUCTS_MAX = 30  # a record of a shown list stays below a kilobyte; nobody looks further down
+SHOWN_BESIDE_MAX = 16  # where more is recorded: what else was asked, or which way of ranking it was
 SHOWN_SEEDS_MAX = 5
 SOURCE = "dangol"
+FOR_ALL: frozenset[ReasonKind] = frozenset({"popular", "trending", "new", "pinned", "fallback_popular"})
+FROM_SEEDS: frozenset[ReasonKind] = frozenset({"bought_together", "similar", "other_style"})
 
 _log = structlog.get_logger(__name__)
 
@@ -214,30 +220,36 @@ class Recommendations:
         )
         if record:
             self._on_answered(ranking.placement, bool(answer.degraded))
-            self._shown(
-                RankingShown(
-                    event_id=EventId(request_id),
-                    occurred_at=now,
-                    received_at=now,
-                    source=SOURCE,
-                    subject=person.subject or new_subject(),
-                    context=ask.context,
-                    request_id=request_id,
-                    placement=ranking.placement,
-                    product_ids=tuple(item.product_id for item in row[:SHOWN_PRODUCTS_MAX]),
-                    seeds=ask.product_ids[:SHOWN_SEEDS_MAX],
-                    category=ask.category,
-                    snapshot=moment.snapshot_id,
-                    configuration=self._configuration_id,
-                    seed=seed_of(request_id),
-                    catalogue_version=self._catalogue_version(),
-                    propensity=1.0 if choice is None else choice.chosen.propensity,
-                    degraded=answer.degraded,
-                    choice=None if choice is None else choice.chosen,
-                ),
-                None if choice is None else choice.alias,
-            )
+            self._record(answer, ask, person, choice, now)
         return answer
+
+    def _record(self, answer: Answer, ask: Ask, person: Person, choice: RowChoice | None, now: datetime) -> None:
+        """What was shown becomes a fact, in a kilobyte."""
+        asked = asked_of(ask) if choice is None else asked_of(ask, part_beside_bytes_max)
+        most = SHOWN_PRODUCTS_MAX if choice is None and asked is None else SHOWN_BESIDE_MAX
+        shown = RankingShown(
+            event_id=EventId(answer.request_id),
+            occurred_at=now,
+            received_at=now,
+            source=SOURCE,
+            subject=person.subject or new_subject(),
+            context=ask.context,
+            request_id=answer.request_id,
+            placement=answer.placement,
+            product_ids=tuple(item.product_id for item in answer.items[:most]),
+            seeds=ask.product_ids[:SHOWN_SEEDS_MAX],
+            category=ask.category,
+            snapshot=None if answer.snapshot is None else SnapshotId(answer.snapshot),
+            configuration=self._configuration_id,
+            seed=seed_of(answer.request_id),
+            catalogue_version=self._catalogue_version(),
+            propensity=1.0 if choice is None else choice.chosen.propensity,
+            degraded=answer.degraded,
+            impersonal=is_impersonal(answer.items, ask.product_ids),
+            choice=None if choice is None else choice.chosen,
+            asked=asked,
+        )
+        self._shown(shown, None if choice is None else choice.alias)
 
 
 def row_request(ask: Ask) -> RowRequest:
@@ -250,6 +262,18 @@ def row_request(ask: Ask) -> RowRequest:
         filter=ask.filter,
         context=ask.context,
         explain=ask.explain,
+    )
+
+
+def is_impersonal(row: Sequence[Item], asked: Sequence[ProductId]) -> bool:
+    """Whether anybody who asked the same would be answered in this order: every reason rests on what was asked.
+
+    What somebody has in the cart or bought may still be missing from it, which moves what is behind.
+    """
+    return len(asked) <= SHOWN_SEEDS_MAX and all(
+        item.reason.kind in FOR_ALL
+        or (item.reason.kind in FROM_SEEDS and asked and set(item.reason.because) <= {*asked})
+        for item in row
     )
 
 

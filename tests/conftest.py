@@ -12,13 +12,38 @@ import pytest
 from tests.support import open_bandit
 from tests.support.server_process import NotToBeHad, do_without
 from tests.support.service import CATEGORIES, copy_of, dangol, import_example
-from tests.support.services import service_address
+from tests.support.services import ask_for, service_address
 from tests.support.small_shop import make_small_shop
+
+ORDER = ("architecture", "property", "contract", "e2e", "fault")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Functions are named by their argument: their addresses differ between the processes that share the tests."""
     return argname if callable(val) and not isinstance(val, type) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files are given out in their order: what is quick and needs no service begins, slow files follow, quick ones end.
+
+    So a first worker does not wait for Kafka, and none is idle for long while the last file of another runs.
+    """
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((at for at, part in enumerate(ORDER) if f"tests/{part}" in item.nodeid), len(ORDER))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let what the chosen tests will need start while others run."""
+    if session.config.option.collectonly or not session.items:
+        return
+    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    folder, owner = shared_folder(session.config._tmp_path_factory), owner_of_the_run()
+    for fixture, kind in (("kafka_address", "kafka"), ("redis_url", "redis")):
+        if fixture in needed:
+            ask_for(kind, folder, owner)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -34,11 +59,15 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
     return base.parent if base.name.startswith("popen-") else base
 
 
+def owner_of_the_run() -> int:
+    """The process that a run belongs to, whichever of its processes asks."""
+    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+
+
 def service(kind: str, factory: pytest.TempPathFactory) -> str:
     """The address of a service of this run; without it the test is skipped, or fails where nothing may be skipped."""
-    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     try:
-        return service_address(kind, shared_folder(factory), owner)
+        return service_address(kind, shared_folder(factory), owner_of_the_run())
     except NotToBeHad as error:
         do_without(error)
 

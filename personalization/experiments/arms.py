@@ -19,8 +19,8 @@ from personalization.experiments.draws import Propensities, draw_or_hold, table_
 from personalization.experiments.learning import LearningSettings
 
 RULES_ARM = "rules"  # whatever the configuration says, without any arm
-arms_max = 8  # of a placement or a page: the record of a shown list stays below a kilobyte
-ARM_NAME_LENGTH_MAX = 40  # likewise
+arms_max = 5  # of a placement or a page: the record of a shown list stays below a kilobyte
+ARM_NAME_LENGTH_MAX = 16  # likewise
 
 Features = Callable[[], tuple[float, ...]]
 

@@ -203,7 +203,7 @@ class AttributionProjection:
         return (_moved(recorded, event.subject, state.moved_to, Attribution(late)),)
 
     def encode(self, state: Attribution) -> bytes:
-        """The state as MessagePack; at most some 20 KB, usually below one."""
+        """The state as MessagePack: 120 bytes a page that was shown, twice that with features; 10 KB at most."""
         return _encoder.encode(state)
 
     def decode(self, stored: bytes) -> Attribution:

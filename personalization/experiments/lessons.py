@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ingest.vocabulary.events import CustomerErased, CustomerEvent, CustomerIdentified, DecisionsMerged, Event
+from ingest.vocabulary.events import CustomerErased, CustomerEvent, CustomerIdentified, DecisionsMerged, Event, Shown
 from ingest.vocabulary.ids import Subject
 from personalization.experiments.attributing import evolve_all, evolve_did
 from personalization.experiments.attribution import EMPTY, Attribution, Change, Decision, merged
@@ -48,11 +48,16 @@ class Lessons:
         changes: tuple[Change, ...] = ()
         if decisions:
             state, changes = evolve_all(EMPTY if state is None else state, decisions)
-        elif state is not None:
-            state, changes = evolve_did(state, event)
+        if state is not None and not isinstance(event, Shown):
+            state, more = evolve_did(state, event)
+            changes += more
         if state is not None:
             self._people[subject] = state
         return changes
+
+    def same_person(self, visitor: Subject, known: Subject) -> None:
+        """Somebody goes by two names: what was shown under one is told of by the other, as by a click."""
+        self._identified(self._links.get(visitor, visitor), known)
 
     def _identified(self, visitor: Subject, known: Subject) -> None:
         known = self._links.get(known, known)

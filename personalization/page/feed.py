@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from ingest.vocabulary.ranking import Candidates
 from personalization.customer.profile import Profile
 from personalization.page.affinity import OF_THE_PERSON, favoured, situated, situation_of, wanted_more
+from personalization.page.asker import Asker, found
 from personalization.page.filters import refusals
 from personalization.page.lifting import boosted
 from personalization.page.placements import Placement
@@ -25,7 +26,6 @@ from personalization.page.request import RowRequest
 from personalization.page.row import Pick, Row
 from personalization.page.shelf import Models, Shelf
 from personalization.page.strategies import BY_NAME, Asking, Offer, Strategy, fallback_popular
-from personalization.page.visitor import Visitor, found
 
 offered_first = 4  # times the limit: what filters and rules usually eat
 offered_min = 40
@@ -72,14 +72,14 @@ def rank(
 
     Cost: about 35 µs for ten of a hundred candidates, 50 µs where a history is read, besides the models' own time.
     """
-    visitor = Visitor(request, profile, shelf, models, situation_of(request, models))
-    return _ranked(visitor, placement, taken, filled_up=filled_up)
+    asker = Asker(request, profile, shelf, models, situation_of(request, models))
+    return _ranked(asker, placement, taken, filled_up=filled_up)
 
 
-def _ranked(visitor: Visitor, placement: Placement, taken: Collection[int], *, filled_up: bool) -> Ranking:
-    """The row of a placement for a visitor."""
-    request, shelf = visitor.request, visitor.shelf
-    asking = Asking(visitor, placement)
+def _ranked(asker: Asker, placement: Placement, taken: Collection[int], *, filled_up: bool) -> Ranking:
+    """The row of a placement for whoever asks."""
+    request, shelf = asker.request, asker.shelf
+    asking = Asking(asker, placement)
     limit = placement.limit if request.limit is None else request.limit
     row = Row(asking, limit, _blocked(asking, taken))
     pins = _pinned(row, placement, shelf, limit)
@@ -94,7 +94,7 @@ def _ranked(visitor: Visitor, placement: Placement, taken: Collection[int], *, f
     if not row.full and filled_up:
         _fill_up(row, asking, steps)
     picks = _positioned(row.picks, pins)
-    return Ranking(placement.name, favoured(picks, visitor.situation, visitor.models), tuple(steps))
+    return Ranking(placement.name, favoured(picks, asker.situation, asker.models), tuple(steps))
 
 
 def rank_page(
@@ -111,15 +111,15 @@ def rank_page(
     """
     taken: set[int] = set()
     rankings = []
-    visitor = Visitor(request, profile, shelf, models, situation_of(request, models))
+    asker = Asker(request, profile, shelf, models, situation_of(request, models))
     for placement in placements:
-        ranking = _ranked(visitor, placement, taken, filled_up=False)
+        ranking = _ranked(asker, placement, taken, filled_up=False)
         taken.update(_products(ranking))
         rankings.append(ranking)
     for at, (placement, ranking) in enumerate(zip(placements, rankings, strict=True)):
         if len(ranking.picks) < (placement.limit if request.limit is None else request.limit):
             others = taken - _products(ranking)
-            rankings[at] = _ranked(visitor, placement, others, filled_up=True)
+            rankings[at] = _ranked(asker, placement, others, filled_up=True)
             taken |= _products(rankings[at])
     return rankings
 
@@ -176,7 +176,7 @@ def _offered(strategy: Strategy, asking: Asking, limit: int) -> tuple[Offer, dic
 
     Rows of a page, and a row that stayed short and is ranked again, often want the same.
     """
-    placement, offers = asking.placement, asking.visitor.offers
+    placement, offers = asking.placement, asking.asker.offers
     wanted = (strategy, limit, placement.seeds, placement.exclude_seeds, placement.boosts)
     offered = offers.get(wanted)
     if offered is None:
@@ -233,12 +233,12 @@ def _whole_shelf(asking: Asking, limit: int) -> Offer:
 
 def _blocked(asking: Asking, taken: Collection[int]) -> set[int]:
     """What may not be in the row whatever the rest: asked about, excluded, in the cart, in another row."""
-    visitor, placement = asking.visitor, asking.placement
-    blocked = {*visitor.unwanted, *taken}
+    asker, placement = asking.asker, asking.placement
+    blocked = {*asker.unwanted, *taken}
     if placement.exclude:
         blocked.update(found(placement.exclude, asking.shelf))
     if placement.exclude_seeds:
-        blocked |= visitor.in_cart
+        blocked |= asker.in_cart
     return blocked
 
 

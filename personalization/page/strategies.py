@@ -12,10 +12,10 @@ import numpy as np
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.ranking import NOTHING, Candidates, History, Purpose, ReasonKind, Seeds
 from personalization.customer.entries import newest_first
+from personalization.page.asker import NO_SEEDS, Asker, found, seeds_max
 from personalization.page.histories import NO_HISTORY, basket_of, orders_of
 from personalization.page.placements import Placement
 from personalization.page.shelf import CATEGORY_SEPARATOR
-from personalization.page.visitor import NO_SEEDS, Visitor, found, seeds_max
 
 buy_again_half_life_ms = 90 * DAY_S * 1_000  # a season
 due_max = 150  # as many candidates as a ranker puts in order
@@ -40,19 +40,19 @@ class Offer(NamedTuple):
 
 
 class Asking:
-    """A visitor's question for one row."""
+    """What somebody asks of one row."""
 
-    def __init__(self, visitor: Visitor, placement: Placement) -> None:
-        self.visitor, self.placement = visitor, placement
-        self.request, self.shelf, self.models = visitor.request, visitor.shelf, visitor.models
-        self.profile, self.situation, self.asked = visitor.profile, visitor.situation, visitor.asked
+    def __init__(self, asker: Asker, placement: Placement) -> None:
+        self.asker, self.placement = asker, placement
+        self.request, self.shelf, self.models = asker.request, asker.shelf, asker.models
+        self.profile, self.situation, self.asked = asker.profile, asker.situation, asker.asked
         self.started_from: frozenset[int] = frozenset()
 
     @property
     def seeds(self) -> Seeds:
         """The products to start from: of the first source of the placement that has any."""
         for source in self.placement.seeds:
-            seeds = self.visitor.seeds(source)
+            seeds = self.asker.seeds(source)
             if len(seeds.products):
                 return seeds
         return NO_SEEDS
@@ -61,7 +61,7 @@ class Asking:
     def history(self) -> History:
         """The same with times and kinds, oldest first, for what was learned from histories."""
         for source in self.placement.seeds:
-            history = self.visitor.history(source)
+            history = self.asker.history(source)
             if len(history.products):
                 return history
         return NO_HISTORY
@@ -111,7 +111,7 @@ def for_you(asking: Asking, limit: int) -> Offer:
 
 def next_item(asking: Asking, limit: int) -> Offer:
     """What is looked at next in a visit like this one."""
-    return _learned("next_item", asking.visitor.visit, asking, limit)
+    return _learned("next_item", asking.asker.visit, asking, limit)
 
 
 def basket(asking: Asking, limit: int) -> Offer:
@@ -140,7 +140,7 @@ def basket(asking: Asking, limit: int) -> Offer:
 def popular(asking: Asking, limit: int) -> Offer:
     """What sells best, in the category asked for if there is one."""
     category = asking.request.category or None
-    return Offer(asking.visitor.popular(category, limit), category)
+    return Offer(asking.asker.popular(category, limit), category)
 
 
 def trending(asking: Asking, limit: int) -> Offer:
@@ -150,7 +150,7 @@ def trending(asking: Asking, limit: int) -> Offer:
 
 def fallback_popular(asking: Asking, limit: int, category: str | None = None) -> Offer:
     """What sells best, where nothing better is known."""
-    return Offer(asking.visitor.popular(category, limit)._replace(kind="fallback_popular"), category)
+    return Offer(asking.asker.popular(category, limit)._replace(kind="fallback_popular"), category)
 
 
 def recently_viewed(asking: Asking, limit: int) -> Offer:

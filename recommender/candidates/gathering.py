@@ -29,6 +29,11 @@ class Gathered(NamedTuple):
     row: NDArray[np.int32]
     features: NDArray[np.float32]
 
+    def held(self) -> NDArray[np.bool_]:
+        """(n, c) where there are candidates."""
+        held: NDArray[np.bool_] = np.arange(self.row.shape[1]) < self.found[:, None]
+        return held
+
 
 def gather_questions(stores: Stores, questions: Questions, candidates: int, threads: int) -> Gathered:
     """The candidates of every question.
@@ -113,5 +118,5 @@ def labels_of(gathered: Gathered, targets: Ragged) -> NDArray[np.bool_]:
     owners = targets.owners()
     for owner, target in zip(owners.tolist(), targets.values.tolist(), strict=True):
         labels[owner] |= gathered.row[owner] == target
-    labels &= np.arange(gathered.row.shape[1]) < gathered.found[:, None]
+    labels &= gathered.held()
     return labels

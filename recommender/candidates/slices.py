@@ -94,9 +94,10 @@ def _next_items(entries: _Entries) -> tuple[Questions, NDArray[np.bool_]]:
     for visit in newest.tolist():
         begin, end = int(first[visit]), int(ends[visit])
         held.append(np.arange(begin, end))
-        rows = entries.rows(max(begin, end - 50), end)
+        first_row = max(begin, end - 50)
+        rows, places = entries.rows(first_row, end), entries.at[first_row:end].tolist()
         for at in range(1, len(rows)):
-            asking.add(rows[:at], [rows[at][0]])
+            asking.add(rows[:at], [rows[at][0]], place=places[at])
     return asking.questions(), entries.gone(np.concatenate([np.zeros(0, np.int64), *held]))
 
 
@@ -119,14 +120,15 @@ def _last_products(entries: _Entries, gone: NDArray[np.bool_]) -> tuple[Question
             continue
         times = entries.time_s[wanted]
         latest = wanted[times == times[-1]]
-        target = int(entries.product[latest[int(np.argmin(chance(latest)))]])
+        last = latest[int(np.argmin(chance(latest)))]
+        target = int(entries.product[last])
         about = entries.product[own] == target
         before = own[~about & (entries.time_s[own] <= times[-1])]
         if not len(before) or (buys and (entries.kind[own[about]] == ORDER).sum() > 1):
             continue
         columns = (entries.product[before].tolist(), entries.time_s[before].tolist(), entries.kind[before].tolist())
         excluded = entries.product[before[entries.kind[before] == ORDER]] if buys else entries.product[before]
-        asking.add(zip(*columns, strict=True), [target], excluded.tolist())
+        asking.add(zip(*columns, strict=True), [target], excluded.tolist(), int(entries.at[last]))
         held.append(own[about])
     return asking.questions(), entries.gone(np.concatenate([np.zeros(0, np.int64), *held]))
 
@@ -142,12 +144,15 @@ def _baskets(interactions: Interactions) -> tuple[Questions, NDArray[np.bool_]]:
     mask = np.zeros(len(interactions.kind), np.bool_)
     if len(held):
         mask = np.isin(interactions.order, held)
+    lines = np.flatnonzero(mask)
+    named = zip(interactions.order[lines].tolist(), interactions.product[lines].tolist(), strict=True)
+    place_of = dict(zip(named, lines.tolist(), strict=True))
     for order in held.tolist():
         products = orders.products[orders.start[order] : orders.start[order + 1]]
         order_of = chance(products.astype(np.int64) + order * 1_000_003)
         mixed = products[np.argsort(order_of, kind="stable")].tolist()
         time_s = int(orders.day[order]) * 86_400
-        asking.add([(row, time_s, ORDER) for row in mixed[1:]], mixed[:1], mixed[1:])
+        asking.add([(row, time_s, ORDER) for row in mixed[1:]], mixed[:1], mixed[1:], place_of[order, mixed[0]])
     return asking.questions(), mask
 
 
@@ -165,7 +170,7 @@ def _next_baskets(entries: _Entries, interactions: Interactions, gone: NDArray[n
         rows = entries.rows(max(begin, end - HISTORY_MAX), end)
         if any(kind == ORDER for _, _, kind in rows):
             products = orders.products[orders.start[held[at]] : orders.start[held[at] + 1]]
-            asking.add(rows, products.tolist())
+            asking.add(rows, products.tolist(), place=int(lines[first_line[at]]))
     return asking.questions()
 
 
@@ -228,4 +233,5 @@ def without(interactions: Interactions, gone: NDArray[np.bool_]) -> Interactions
         ),
         person=interactions.person,
         reference_s=interactions.reference_s,
+        shown=interactions.shown,
     )

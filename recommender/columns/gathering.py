@@ -32,6 +32,7 @@ from ingest.vocabulary.events import (
     ProductUpserted,
     ProductViewed,
     RankingClicked,
+    RankingShown,
     StockChanged,
     WishlistAdded,
 )
@@ -39,8 +40,17 @@ from ingest.vocabulary.ids import OrderId
 from ingest.vocabulary.ranking import CART, ORDER, VIEW, WISHLIST
 from recommender.columns.catalogue import AVAILABILITY, CURRENCY, PRICE, STATED, STOCK
 from recommender.columns.shape import NAMES, STREAMS, Arrays, Name
-from recommender.facts import QUANTITY_MAX, event_hash, lines_that_count, microseconds, occurred_s, order_hash
+from recommender.facts import (
+    QUANTITY_MAX,
+    amounts_e4,
+    event_hash,
+    lines_that_count,
+    microseconds,
+    occurred_s,
+    order_hash,
+)
 from recommender.people import PURPOSES
+from recommender.shown import POSITIONS_MAX, about_of, request_hash
 from recommender.sightings import situation_of
 
 CLICK = ORDER + 1  # on a recommendation: a view, until it is known whether the page it led to was told as well
@@ -107,12 +117,25 @@ class Gathering:
         values = (event_hash(event), kind, self._subject(event), self._product(product), quantity)
         self._put("deeds", *_times(event), *values)
 
+    def _clicked(self, event: RankingClicked) -> None:
+        self._deed(event, CLICK, event.product_id)
+        named = (request_hash(event.request_id), self._subject(event), self._product(event.product_id))
+        self._put("list_clicks", *_times(event), *named)
+
+    def _shown(self, event: RankingShown) -> None:
+        products, placement = event.product_ids[:POSITIONS_MAX], self._number("placement", event.placement.encode())
+        named = (request_hash(event.request_id), about_of(event), placement, self._subject(event), len(products))
+        self._put("lists", *_times(event), *named)
+        for product in products:
+            self._put("list_products", self._product(product))
+
     def _ordered(self, event: OrderCompleted) -> None:
         lines = sorted(lines_that_count(event.lines).items())
-        placed = (event_hash(event), self._order(event.order_id), self._subject(event), len(lines))
+        amounts, currency = amounts_e4(event.lines), self._number("currency", (event.currency or "").encode())
+        placed = (event_hash(event), self._order(event.order_id), self._subject(event), currency, len(lines))
         self._put("orders", *_times(event), *placed)
         for product, quantity in lines:
-            self._put("order_lines", self._product(product), quantity)
+            self._put("order_lines", self._product(product), quantity, amounts[product])
 
     def _cancelled(self, event: OrderCancelled | OrderRefunded) -> None:
         self._put("cancellations", *_times(event), self._order(event.order_id))
@@ -176,7 +199,8 @@ def _says(event: CatalogueEvent) -> int:
 
 _TAKEN: dict[type[Event], Callable[[Gathering, Any], None]] = {
     ProductViewed: lambda to, event: to._deed(event, VIEW, event.product_id),
-    RankingClicked: lambda to, event: to._deed(event, CLICK, event.product_id),
+    RankingClicked: Gathering._clicked,
+    RankingShown: Gathering._shown,
     ProductAdded: lambda to, event: to._deed(event, CART, event.product_id, event.quantity),
     WishlistAdded: lambda to, event: to._deed(event, WISHLIST, event.product_id),
     OrderCompleted: Gathering._ordered,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 VERSION = 1  # of what the columns mean
 
-Name = Literal["subject", "product", "order", "situation"]
+Name = Literal["subject", "product", "order", "situation", "placement", "currency"]
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -31,7 +31,14 @@ class Column(NamedTuple):
     rows: str | None = None
 
 
-NAMES: Mapping[Name, bool] = {"subject": False, "product": True, "order": False, "situation": True}
+NAMES: Mapping[Name, bool] = {
+    "subject": False,
+    "product": True,
+    "order": False,
+    "situation": True,
+    "placement": True,
+    "currency": True,
+}
 """What rows refer to by number, and whether the name itself is kept beside its hash: a subject's never is."""
 
 _TIME = {"known_us": Column("i8"), "time_s": Column("i8")}
@@ -51,9 +58,10 @@ STREAMS: Mapping[str, Mapping[str, Column]] = {
         "event": Column("u8"),
         "order": Column(_NUMBER, of="order"),
         "subject": Column(_NUMBER, of="subject"),
+        "currency": Column(_NUMBER, of="currency"),
         "lines": Column("i4", rows="order_lines"),
     },
-    "order_lines": {"product": Column(_NUMBER, of="product"), "quantity": Column("i4")},
+    "order_lines": {"product": Column(_NUMBER, of="product"), "quantity": Column("i4"), "amount_e4": Column("i8")},
     "returns": {
         **_TIME,
         "order": Column(_NUMBER, of="order"),
@@ -80,6 +88,21 @@ STREAMS: Mapping[str, Mapping[str, Column]] = {
         "subject": Column(_NUMBER, of="subject"),
         "situation": Column(_NUMBER, of="situation"),
     },
+    "lists": {
+        **_TIME,
+        "request": Column("u8"),
+        "about": Column("u8"),
+        "placement": Column(_NUMBER, of="placement"),
+        "subject": Column(_NUMBER, of="subject"),
+        "products": Column("i4", rows="list_products"),
+    },
+    "list_products": {"product": Column(_NUMBER, of="product")},
+    "list_clicks": {
+        **_TIME,
+        "request": Column("u8"),
+        "subject": Column(_NUMBER, of="subject"),
+        "product": Column(_NUMBER, of="product"),
+    },
     "product_facts": {
         "known_us": Column("i8"),
         "occurred_us": Column("i8"),
@@ -92,9 +115,10 @@ STREAMS: Mapping[str, Mapping[str, Column]] = {
 """The streams.
 
     deeds: views, carts, wishes and clicks. orders, returns: with the lines that count, in order of product ids;
-        `content` recognises a return that was told twice.
+        `content` recognises a return that was told twice, `amount_e4` is what an order's line comes to.
     words: of consent, one for each of `PURPOSES` that is spoken of. erasures, links: of subjects.
-    sightings: who was in which situation. product_facts: of the catalogue, with the facts themselves.
+    sightings: who was in which situation. lists, list_clicks: what was shown, in its order, and clicked of it; see
+        `recommender.shown`. product_facts: of the catalogue, with the facts themselves.
 
 `time_s`, `occurred_us` are when it happened, `known_us` from when on it was known; `event` is the hash of the event id.
 """

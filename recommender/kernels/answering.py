@@ -54,6 +54,7 @@ def rank_history(
     scratch_held: Held[Scratch],
     weights: FloatVector,
     trees_held: Held[Trees],
+    appeal: Array,
     room_held: Held[Room],
     out: Out,
 ) -> int:
@@ -62,6 +63,7 @@ def rank_history(
     Args:
         products, time_s, kind: the history, oldest first, in the process's numbers, as are `excluded` and the answer.
         weights: (features,) of a sum, to which the trees add theirs.
+        appeal: (products of the snapshot,) float32 that is added to a candidate's score; empty for none.
 
     Returns:
         how many there are; -1 if there is a history, and the snapshot has none of its products.
@@ -101,6 +103,9 @@ def rank_history(
     value, correction = room.value[:count], room.correction[:count]
     score_linear(room.features[:count], weights, value)
     score_trees(room.features[:count], correction, trees_held.arrays)
+    if len(appeal) > 0:
+        for at in range(count):
+            correction[at] += appeal[room.row[at]]
     limit, found = len(out.scores), 0
     ties = np.empty(limit, np.int32)
     scores, places = out.scores, out.products

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from recommender.kernels import part_of_kernel, row_kernel
 from recommender.kernels.selecting import keep_largest
 from recommender.kernels.sequences import age_weight
+from recommender.kernels.vectors import prefetch
 
 Array = NDArray[Any]
 
 EXCLUDED = np.float32(-1.0)  # the value of what is found, but no candidate
 COLUMNS_BEHIND_LISTS = 3  # of a slot: histories, repetition, the strongest single contribution
+LINE = 16  # numbers of four bytes in a line of the cache
 _LEAST = 1e-30  # a component whose best is smaller says nothing; the inverse of less may be no float32
 
 
@@ -38,6 +40,9 @@ class Stores(NamedTuple):
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
         typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
+        fresh: (products,) where in time a product's interactions lie, of all: from 0, the oldest, to 1.
+        alive: (products, len(moments) + 1) the logarithm of how much more a product was taken between two `moments`
+            than its whole count tells; moments: Unix seconds, ascending.
         factors: (products × factors,) as `fold_in` wants them; none where nobody asks for them.
     """
 
@@ -62,6 +67,9 @@ class Stores(NamedTuple):
     typical: Array
     popular: Array
     recent: Array
+    fresh: Array
+    alive: Array
+    moments: Array
     factors: Array
 
 
@@ -142,16 +150,23 @@ def add_lists(
     lists = len(stores.list_start)
     length, strongest = len(product), lists + COLUMNS_BEHIND_LISTS - 1
     slot, named, totals, because = scratch.slot, scratch.named, scratch.totals, scratch.because
-    list_row, list_score = stores.list_row, stores.list_score
+    list_start, list_row, list_score = stores.list_start, stores.list_row, stores.list_score
     for which in range(lists):
         decay, share = stores.position_decay[which], stores.blend[which] / stores.typical[which]
-        for at in range(min(count, stores.depth[which])):
+        looked_up = min(count, stores.depth[which])
+        for at in range(looked_up):
+            if at + 1 < looked_up:  # lists lie anywhere in memory: the next is fetched while this one is added up
+                soon = list_start[which, scratch.distinct[at + 1]]
+                prefetch(list_row, soon)
+                prefetch(list_score, soon)
+                prefetch(list_row, soon + LINE)
+                prefetch(list_score, soon + LINE)
             here, back = scratch.distinct[at], scratch.position[at]
             age = age_weight(stores.age_table[which], now_s - time_s[length - 1 - back], stores.age_step_s[which])
             weight = decay**back * age
             if weight == 0:  # too long ago: it would add nothing to anything
                 continue
-            for near in range(stores.list_start[which, here], stores.list_start[which, here + 1]):
+            for near in range(list_start[which, here], list_start[which, here + 1]):
                 there, value = list_row[near], np.float32(weight * list_score[near])
                 place = slot[there]
                 if place == 0:
@@ -200,12 +215,15 @@ def add_histories(
                 matched[other] = stores.posting_entry[posting]
             nearness[other] += alike
     used = keep_largest(nearness, near, seen, neighbours)
+    reach = len(stores.entry_decay) - 1
     for at in range(used):
         other = near[at]
         middle, value = matched[other], nearness[other]
-        for entry in range(stores.start[other], stores.start[other + 1]):
+        if at + 1 < used:
+            prefetch(stores.product, matched[near[at + 1]])
+        for entry in range(max(stores.start[other], middle - reach), min(stores.start[other + 1], middle + reach + 1)):
             step = abs(entry - middle)
-            if 0 < step < len(stores.entry_decay):
+            if step > 0:
                 there = stores.product[entry]
                 place = slot[there]
                 if place == 0:

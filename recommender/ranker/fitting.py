@@ -8,28 +8,33 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import FloatVector, Purpose
+from ingest.vocabulary.ranking import CountVector, FloatVector, Purpose
 from recommender.candidates.gathering import Gathered, gather_questions, labels_of
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
+from recommender.kernels.collecting import Stores
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
 from recommender.questions import Questions
 from recommender.ranker.choices import Choices
 from recommender.ranker.compare import Comparison, ComparisonConfiguration, compare, query_values
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
+from recommender.ranker.lessons import QUESTIONS_MIN as LESSON_QUESTIONS_MIN
+from recommender.ranker.lessons import Lesson, Teaching, learn_lesson
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
-QUESTIONS_MAX = 8_000
+QUESTIONS_MAX = 24_000  # that are asked
+TELLING_MAX = 6_500  # of which a target is a candidate: only these say how to order candidates
+_QUESTIONS_AT_ONCE = 2_000
 BLEND_QUESTIONS_MAX = 1_500
-TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
+TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
 TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
 JUDGING = ComparisonConfiguration(
-    confidence=0.8
+    confidence=0.6
 )  # taking trees that are as good costs little, missing better ones much
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
@@ -60,12 +65,14 @@ class Learned(NamedTuple):
         rival: what orders the candidates.
         comparison: the figures of all on questions none was fitted on; None where there were none.
         adds: by component, what the logit's figure on those questions loses without its features.
+        lesson: what it took from shown lists.
     """
 
     blend: tuple[float, ...]
     rival: Rival
     comparison: Comparison | None
     adds: dict[str, float]
+    lesson: Lesson = Lesson()
 
 
 def prior() -> FloatVector:
@@ -75,11 +82,20 @@ def prior() -> FloatVector:
     return weights
 
 
-def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, model: str) -> Learned:
+def learn(
+    shared: Shared,
+    plan: Plan,
+    purpose: Purpose,
+    questions: Questions,
+    threads: int,
+    model: str,
+    teaching: Teaching | None = None,
+) -> Learned:
     """Fit on questions that are in order of time.
 
     Args:
         model: `logit`, `trees`, or `auto` for the better of them; the name of a component ranks by it alone.
+        teaching: what is known from shown lists; None for nothing.
 
     Cost: dominated by the gathering of candidates, and the trees: half a minute for 8,000 questions.
     """
@@ -87,44 +103,107 @@ def learn(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, th
         return _alone(COMPONENT_NAMES.index(model))
     blend = _blend(shared, plan, purpose, questions, threads)
     plan = msgspec.structs.replace(plan, blend={**plan.blend, purpose: blend})
-    choices = _candidates(shared, plan, purpose, questions, threads)
-    rivals = ("logit", *TREES) if choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees") else ("logit",)
-    return _ordered(choices, blend, rivals, model, threads)
+    asked = _asked(shared, plan, purpose, questions, threads, teaching)
+    is_enough = asked.choices.queries >= TREES_QUESTIONS_MIN and model in ("auto", "trees")
+    return _ordered(asked, blend, ("logit", *TREES) if is_enough else ("logit",), model, threads)
 
 
 def learn_again(
-    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, rival: str
+    shared: Shared,
+    plan: Plan,
+    purpose: Purpose,
+    questions: Questions,
+    threads: int,
+    rival: str,
+    teaching: Teaching | None = None,
 ) -> Learned:
     """The same where a plan has what makes a candidate already, and which rival orders the candidates is known."""
-    choices = _candidates(shared, plan, purpose, questions, threads)
-    return _ordered(choices, plan.blend_for(purpose), (rival,), rival, threads)
+    asked = _asked(shared, plan, purpose, questions, threads, teaching)
+    return _ordered(asked, plan.blend_for(purpose), (rival,), rival, threads)
 
 
-def _candidates(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int) -> Choices:
-    some = questions.sampled(QUESTIONS_MAX, 0)
-    return choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
+class _Asked(NamedTuple):
+    """The choices, and where shown lists teach something, the same with weights, and the appeal of each candidate."""
+
+    choices: Choices
+    weighted: Choices | None = None
+    appeal: FloatVector | None = None
 
 
-def _ordered(choices: Choices, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
+def _asked(
+    shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, teaching: Teaching | None
+) -> _Asked:
+    gathered, some = _telling(stores_of(shared, plan, purpose), questions, plan.candidates, threads)
+    choices = choices_of(gathered, some)
+    if teaching is None or choices.queries < LESSON_QUESTIONS_MIN:
+        return _Asked(choices)
+    return _Asked(choices, teaching.weighted(choices, some), teaching.appeal_of(gathered, some))
+
+
+def _telling(stores: Stores, questions: Questions, candidates: int, threads: int) -> tuple[Gathered, Questions]:
+    """The questions that say something, in their order, and their candidates: some were taken and some were not.
+
+    They are drawn until `TELLING_MAX` are found: a question without its target among the candidates orders nothing.
+
+    Memory: the candidates of those, twice for a moment, and of `_QUESTIONS_AT_ONCE` more.
+    """
+    generator = np.random.default_rng(0)
+    drawn = generator.permutation(len(questions))[:QUESTIONS_MAX]
+    parts, places, found = list[Gathered](), list[CountVector](), 0
+    for first in range(0, max(len(drawn), 1), _QUESTIONS_AT_ONCE):
+        rows = np.sort(drawn[first : first + _QUESTIONS_AT_ONCE])
+        some = questions.take(rows)
+        gathered = gather_questions(stores, some, candidates, threads)
+        taken = labels_of(gathered, some.targets).sum(axis=1)
+        kept = np.flatnonzero((taken > 0) & (taken < gathered.found))
+        parts.append(Gathered(gathered.found[kept], gathered.row[kept], gathered.features[kept]))
+        places.append(rows[kept])
+        found += len(kept)
+        if found >= TELLING_MAX:
+            break
+    place = np.concatenate(places)
+    order = np.argsort(place)
+    count, row, features = (np.concatenate([part[column] for part in parts])[order] for column in range(3))
+    return Gathered(count, row, features), questions.take(place[order])
+
+
+def _ordered(asked: _Asked, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:
     """Rivals fitted on the first questions and judged by the last; the best of them, fitted on all.
 
     Args:
         names: the rivals that are judged; model: what ranks, or how it is chosen.
     """
-    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
-    parts = [_part(choices, *ends) for ends in ((0, fit), (fit, stop), (stop, choices.queries))]
+    choices = asked.choices
+    parts = _parts(choices)
     logit = Rival(fit_logit(parts[0], LogitConfiguration(), prior(), threads).weights)
     rivals = {name: logit if name == "logit" else _grown(name, parts[0], parts[1], logit) for name in names}
     scores = {name: rival.scores(parts[2].features) for name, rival in rivals.items()}
     comparison = compare(parts[2], scores, JUDGING) if parts[2].queries else None
     adds = what_components_add(parts[2], logit.weights) if parts[2].queries else {}
     chosen = model if model in names and model != "trees" else _chosen(model, comparison)
+    lesson = _taught(rivals[chosen], asked)
     if chosen == "logit":
         logit = Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
-        return Learned(blend, logit, comparison, adds)
-    most = _part(choices, 0, stop)
+        return Learned(blend, logit, comparison, adds, lesson)
+    most = _part(choices, 0, int(choices.queries * _STOP))
     logit = Rival(fit_logit(most, LogitConfiguration(), prior(), threads).weights)
-    return Learned(blend, _grown(chosen, most, parts[2], logit), comparison, adds)
+    return Learned(blend, _grown(chosen, most, parts[2], logit), comparison, adds, lesson)
+
+
+def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
+    """To fit on, to end the growing of trees by, to compare with."""
+    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
+    return _part(choices, 0, fit), _part(choices, fit, stop), _part(choices, stop, choices.queries)
+
+
+def _taught(rival: Rival, asked: _Asked) -> Lesson:
+    """What the chosen ranker takes from shown lists, on the parts that it was not fitted on."""
+    if asked.weighted is None or asked.appeal is None:
+        return Lesson()
+    fit, stop, judge = _parts(asked.weighted)
+    scores = (rival.scores(stop.features), rival.scores(judge.features))
+    _, of_stop, of_judge = np.split(asked.appeal, np.cumsum((len(fit.label), len(stop.label))))
+    return learn_lesson(scores, (of_stop, of_judge), (stop, judge), JUDGING)
 
 
 def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
@@ -153,7 +232,7 @@ def _alone(component: int) -> Learned:
 
 def choices_of(gathered: Gathered, questions: Questions) -> Choices:
     """The candidates as choices. Cost: a copy of the features."""
-    held = np.arange(gathered.row.shape[1]) < gathered.found[:, None]
+    held = gathered.held()
     start = np.concatenate(([0], np.cumsum(gathered.found))).astype(np.int64)
     labels = labels_of(gathered, questions.targets)[held].astype(np.uint8)
     return Choices(np.ascontiguousarray(gathered.features[held]), start, labels)
@@ -183,7 +262,8 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
 def _part(choices: Choices, begin: int, end: int) -> Choices:
     rows = slice(int(choices.start[begin]), int(choices.start[end]))
     start = choices.start[begin : end + 1] - choices.start[begin]
-    return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows])
+    weight = None if choices.weight is None else choices.weight[begin:end]
+    return Choices(np.ascontiguousarray(choices.features[rows]), start, choices.label[rows], weight)
 
 
 def what_components_add(choices: Choices, weights: FloatVector) -> dict[str, float]:

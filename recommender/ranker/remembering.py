@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.kernels.trees import Trees
-from recommender.ranker.compare import Comparison
+from recommender.ranker.compare import Challenge, Comparison
 from recommender.ranker.fitting import Learned, Rival
+from recommender.ranker.lessons import Lesson
 
 
 class _Array(msgspec.Struct, array_like=True):
@@ -25,13 +26,16 @@ class _Learned(msgspec.Struct, array_like=True):
     trees: tuple[_Array, ...] | None
     comparison: Comparison | None
     adds: dict[str, float]
+    appeal: float
+    challenge: Challenge | None
 
 
 def learned_bytes(learned: Learned) -> bytes:
     """What was learned, exactly."""
     trees = learned.rival.trees
     parts = None if trees is None else tuple(map(_packed, trees))
-    plain = _Learned(learned.blend, _packed(learned.rival.weights), parts, learned.comparison, learned.adds)
+    weights, comparison = _packed(learned.rival.weights), learned.comparison
+    plain = _Learned(learned.blend, weights, parts, comparison, learned.adds, *learned.lesson)
     return msgspec.msgpack.encode(plain)
 
 
@@ -39,7 +43,8 @@ def learned_of(stored: bytes) -> Learned:
     """The inverse of `learned_bytes`."""
     plain = msgspec.msgpack.decode(stored, type=_Learned)
     trees = None if plain.trees is None else Trees(*map(_unpacked, plain.trees))
-    return Learned(plain.blend, Rival(_unpacked(plain.weights), trees), plain.comparison, plain.adds)
+    lesson = Lesson(plain.appeal, plain.challenge)
+    return Learned(plain.blend, Rival(_unpacked(plain.weights), trees), plain.comparison, plain.adds, lesson)
 
 
 def _packed(array: NDArray[np.generic]) -> _Array:

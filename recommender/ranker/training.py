@@ -26,6 +26,7 @@ from recommender.questions import Questions, questions_of
 from recommender.ranker.compare import Comparison
 from recommender.ranker.fitting import Learned, learn, learn_again
 from recommender.ranker.keeping import Kept, Origin, is_as_good
+from recommender.ranker.lessons import ShownCard, Teaching, shown_card, teaching_of
 from recommender.ranker.rankers import arrays_of
 from recommender.ranker.remembering import learned_bytes, learned_of
 from recommender.validation import Validation
@@ -45,6 +46,7 @@ class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
         comparisons: by purpose, the rankers on questions that none of them was fitted on.
         adds: by purpose and component, what the logit's figure on these loses without the component's features.
         kept: where plan and rankers come from, if they were not searched for; then nothing was tried.
+        shown: what shown lists taught; None where too little of them was clicked.
     """
 
     questions: dict[str, int]
@@ -53,6 +55,7 @@ class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
     comparisons: dict[str, Comparison]
     adds: dict[str, dict[str, float]]
     kept: Origin | None = None
+    shown: ShownCard | None = None
 
 
 def fit_rankers(
@@ -80,8 +83,9 @@ def fit_rankers(
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
     questions: dict[str, int] = {purpose: len(each) for purpose, each in held.questions.items()}
     is_whole = held.rest is interactions
-    goes_on = None if kept is None else _going_on(held, similar_of, kept, configuration, progress, finished)
-    shared, found = goes_on or _found(held, similar_of, configuration, progress, finished)
+    steps = _Steps(configuration, progress, finished, None if validation is not None else teaching_of(interactions))
+    goes_on = None if kept is None else _going_on(held, similar_of, kept, steps)
+    shared, found = goes_on or _found(held, similar_of, steps)
     progress("counting", 0.7)
     if not is_whole:
         del held, shared  # what is counted anew needs the room
@@ -93,9 +97,20 @@ def fit_rankers(
     }
     adds: dict[str, dict[str, float]] = {name: ranker.adds for name, ranker in found.learned.items() if ranker.adds}
     origin = None if kept is None or goes_on is None else kept.origin
-    card = ModelCard(questions, found.trials, found.plan, compared, adds, origin)
-    arrays = arrays_of(shared, found.plan, found.learned)
+    lessons = {str(purpose): ranker.lesson for purpose, ranker in found.learned.items()}
+    appeal, told = (None, None) if steps.teaching is None else shown_card(interactions, lessons)
+    card = ModelCard(questions, found.trials, found.plan, compared, adds, origin, told)
+    arrays = arrays_of(shared, found.plan, found.learned, appeal)
     return arrays | {"card": np.frombuffer(msgspec.msgpack.encode(card), np.uint8)}
+
+
+class _Steps(NamedTuple):
+    """What all steps of a fit are taken with."""
+
+    configuration: TrainingConfiguration
+    progress: Progress
+    finished: Finished
+    teaching: Teaching | None
 
 
 class _Found(NamedTuple):
@@ -106,22 +121,16 @@ class _Found(NamedTuple):
     learned: dict[Purpose, Learned]
 
 
-def _found(
-    held: Slice,
-    similar_of: Callable[[Interactions], Neighbours],
-    configuration: TrainingConfiguration,
-    progress: Progress,
-    finished: Finished,
-) -> tuple[Arrays, _Found]:
+def _found(held: Slice, similar_of: Callable[[Interactions], Neighbours], steps: _Steps) -> tuple[Arrays, _Found]:
     """The candidates without what is held back, and what was learned with them."""
-    plan, threads = Plan(), configuration.threads
+    plan, threads, progress = Plan(), steps.configuration.threads, steps.progress
     asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
     progress("searching", 0.05)
     material = material_of(held.rest, plan.visit_gap_s)
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     latent, searched = latent_lists(factors, plan, threads), material.newest(SEARCHED_MAX)
     told = partial(_told_within, progress, "searching", 0.1, 0.4)
-    search = Search(searched, latent, asked, plan, threads, told, finished)
+    search = Search(searched, latent, asked, plan, threads, told, steps.finished)
     plan, trials = search.run(), tuple(search.trials)
     known = search.whole_lists() if searched is material else {"latent": latent}
     del search, searched  # their lists are large
@@ -129,7 +138,7 @@ def _found(
     shared = _shared(material, plan, similar_of(held.rest), factors, threads, known)
     del material, known
     progress("learning", 0.55)
-    learned = _learned(shared, plan, asked, configuration, finished)
+    learned = _learned(shared, plan, asked, steps)
     blends = {purpose: ranker.blend for purpose, ranker in learned.items()}
     plan = msgspec.structs.replace(plan, blend={**plan.blend, **blends})
     return shared, _Found(plan, trials, learned)
@@ -139,12 +148,10 @@ def _going_on(
     held: Slice,
     similar_of: Callable[[Interactions], Neighbours],
     kept: Kept,
-    configuration: TrainingConfiguration,
-    progress: Progress,
-    finished: Finished,
+    steps: _Steps,
 ) -> tuple[Arrays, _Found] | None:
     """The same with what was kept; None where that is not as good as it was, or not for what is asked now."""
-    plan, threads = kept.plan, configuration.threads
+    plan, threads, progress = kept.plan, steps.configuration.threads, steps.progress
     asked = {purpose: each for purpose, each in held.questions.items() if len(each) >= QUESTIONS_MIN}
     if asked.keys() != kept.rivals.keys():
         return None
@@ -153,7 +160,7 @@ def _going_on(
     factors = fit_factors(material.baskets_of_people, plan.factors, threads)
     shared = _shared(material, plan, similar_of(held.rest), factors, threads)
     progress("learning", 0.4)
-    learned = _learned(shared, plan, asked, configuration, finished, kept.rivals)
+    learned = _learned(shared, plan, asked, steps, kept.rivals)
     return (shared, _Found(plan, (), learned)) if is_as_good(kept, learned) else None
 
 
@@ -161,12 +168,11 @@ def _learned(
     shared: Arrays,
     plan: Plan,
     asked: dict[Purpose, Questions],
-    configuration: TrainingConfiguration,
-    finished: Finished,
+    steps: _Steps,
     rivals: Mapping[Purpose, str] | None = None,
 ) -> dict[Purpose, Learned]:
     """A ranker for each purpose, as many at once as there are threads; of the kind that is known, if it is."""
-    threads, model = configuration.threads, configuration.model
+    threads, model, finished = steps.configuration.threads, steps.configuration.model, steps.finished
     inner = max(1, threads // max(len(asked), 1))
     if model in COMPONENT_NAMES:
         rivals = None  # it ranks alone: nothing is fitted
@@ -177,7 +183,7 @@ def _learned(
         stored = finished.recall(f"{step}-{purpose}")
         if stored is not None:
             return learned_of(stored)
-        ranker = fit(shared, plan, purpose, asked[purpose], inner, kind[purpose])
+        ranker = fit(shared, plan, purpose, asked[purpose], inner, kind[purpose], steps.teaching)
         finished.keep(f"{step}-{purpose}", learned_bytes(ranker))
         return ranker
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import click
 import msgspec
 
-from serving.commands.options import Options, command
-from serving.commands.policies import GOALS
+from serving.commands.attribution import add_attribution
+from serving.commands.options import FINDING, GOALS, Options, command, days_option, limit_option
 
 if TYPE_CHECKING:
     from personalization.experiments.comparison import Compared
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from serving.policies.lifecycles import Listed
     from serving.policies.standing import ExperimentReport
 
-HOMEPAGES_MAX = 5_000_000  # each takes some 2 KB while they are read
 _SHARE = click.FloatRange(0.0, 1.0, min_open=True, max_open=True)
 _ABOVE_NOTHING = click.FloatRange(0.0, min_open=True)
 
@@ -45,9 +44,10 @@ def add_commands(main: click.Group) -> None:
 
     @main.group("experiment")
     def experiment() -> None:
-        """Experiments on the homepage."""
+        """Experiments on the homepage and on rows."""
 
     _add_report(report)
+    add_attribution(report)
     _add_list(experiment)
     _add_plan(experiment)
 
@@ -56,12 +56,12 @@ def _add_report(group: click.Group) -> None:
     @command(group, "experiment")
     @click.argument("name")
     @click.option("--goal", type=click.Choice(GOALS), default="order", show_default=True, help="What counts.")
-    @click.option("--days", type=click.FloatRange(0.0, 90.0, min_open=True), default=7.0, show_default=True)
+    @days_option(7.0, "After somebody entered it.")
     @click.option("--before", type=click.FloatRange(0.0, 365.0), default=28.0, show_default=True, help="For CUPED.")
     @click.option(
         "--planned", type=click.IntRange(400), default=10_000, show_default=True, help="People; never change."
     )
-    @click.option("--limit", type=click.IntRange(1, HOMEPAGES_MAX), default=1_000_000, show_default=True)
+    @limit_option(1_000_000)
     def experiment(
         options: Options, name: str, goal: str, days: float, before: float, planned: int, limit: int
     ) -> None:
@@ -70,14 +70,8 @@ def _add_report(group: click.Group) -> None:
         from serving.wiring import open_engine
 
         plan = Plan(cast("Goal", goal), days, before, planned, limit)
-        with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
-            task = bar.add_task("finding what was shown")
-            found = report_experiment(
-                engine,
-                name,
-                plan,
-                lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
-            )
+        with open_engine(options.folder, options.configuration) as engine, options.steps(FINDING) as progress:
+            found = report_experiment(engine, name, plan, progress)
         options.show(found, "\n".join(_told(found)))
 
 

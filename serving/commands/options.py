@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec
 
@@ -51,12 +52,42 @@ class Options(NamedTuple):
             disable=not console.is_terminal,
         )
 
+    @contextlib.contextmanager
+    def steps(self, first: str) -> Iterator[Callable[[str, int, int], None]]:
+        """A progress bar whose step may change: told a step, how much of it is done, and how much there is.
+
+        Args:
+            first: the step it begins with.
+        """
+        with self.progress() as bar:
+            task = bar.add_task(first)
+            yield lambda step, done, total: bar.update(task, description=step, completed=done, total=total)
+
 
 HEARTBEAT = click.option(
     "--heartbeat",
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file to touch every few seconds while all is well.",
 )
+
+
+FINDING = "finding what was shown"  # the first step of a report
+GOALS = ("click", "cart", "order", "value")
+DECISIONS_MAX = 5_000_000  # rows or homepages, of which each takes some 2 KB while they are read
+
+
+def days_option(default: float | None, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`--days`: how long something has to earn what it does."""
+    return click.option(
+        "--days", type=click.FloatRange(0.0, 90.0, min_open=True), default=default, show_default=True, help=text
+    )
+
+
+def limit_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`--limit`: how many decisions are read, the newest."""
+    return click.option(
+        "--limit", type=click.IntRange(1, DECISIONS_MAX), default=default, show_default=True, help="Newest decisions."
+    )
 
 
 def when_told_to_stop(stop: Callable[[], None]) -> None:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from serving.commands.options import Options, command
+from serving.commands.options import FINDING, GOALS, Options, command, days_option, limit_option
 
 if TYPE_CHECKING:
     from personalization.experiments.learning import Goal
     from personalization.experiments.off_policy import Estimate
     from serving.policies.evaluating import PolicyEvaluation
-
-DECISIONS_MAX = 5_000_000  # each takes some 2 KB while they are read
-GOALS = ("click", "cart", "order", "value")
 
 
 def add_policy(group: click.Group) -> None:
@@ -31,10 +28,8 @@ def add_policy(group: click.Group) -> None:
         help="The configuration to judge.  [default: the present one]",
     )
     @click.option("--goal", type=click.Choice(GOALS), help="What counts.  [default: as it is learned]")
-    @click.option("--days", type=click.FloatRange(0.0, 90.0, min_open=True), help="To earn it.  [default: likewise]")
-    @click.option(
-        "--limit", type=click.IntRange(1, DECISIONS_MAX), default=200_000, show_default=True, help="Newest decisions."
-    )
+    @days_option(None, "To earn it.  [default: likewise]")
+    @limit_option(200_000)
     @click.option("--placement", metavar="NAME", help="Judge how this one is ranked.  [default: homepage variants]")
     def policy(
         options: Options, other: Path | None, goal: str | None, days: float | None, limit: int, placement: str | None
@@ -44,20 +39,14 @@ def add_policy(group: click.Group) -> None:
         from serving.policies.evaluating import Plan, evaluate_policy
         from serving.wiring import open_engine
 
-        with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
+        with open_engine(options.folder, options.configuration) as engine, options.steps(FINDING) as progress:
             present = engine.configuration
             judged = present if other is None else load_configuration(other, required=True)
             arms = present.arms.get(placement or "")
             learning = present.homepage.learning if arms is None else arms.learning
             its_goal, its_days = cast("Goal", goal or learning.goal), days or learning.window_days
             plan = Plan(its_goal, its_days, learning.value_max, limit, placement)
-            task = bar.add_task("finding what was shown")
-            found = evaluate_policy(
-                engine,
-                judged,
-                plan,
-                lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
-            )
+            found = evaluate_policy(engine, judged, plan, progress)
         options.show(found, "\n".join(_told(found, placement or "homepage")))
 
 

@@ -104,12 +104,6 @@ def _decide_again(options: Options, other: Path, plan: Plan, rows_max: int) -> N
     if plan.train:
         with_deterministic_arithmetic()
     configuration = load_configuration(other, required=True)
-    with open_engine(options.folder, options.configuration) as engine, options.progress() as bar:
-        task = bar.add_task("finding decisions")
-        found = replay_with(
-            engine,
-            configuration,
-            plan,
-            lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
-        )
+    with open_engine(options.folder, options.configuration) as engine, options.steps("finding decisions") as progress:
+        found = replay_with(engine, configuration, plan, progress)
     options.show(found, text_of(found, rows_max, shutil.get_terminal_size(FALLBACK_SIZE).columns))

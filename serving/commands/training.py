@@ -14,6 +14,7 @@ from serving.commands.options import HEARTBEAT, Options, command, when_told_to_s
 from serving.commands.times import TIME
 
 if TYPE_CHECKING:
+    from recommender.ranker.lessons import ShownCard
     from recommender.ranker.training import ModelCard
     from recommender.training import Trained
 
@@ -131,3 +132,17 @@ def _gist(card: ModelCard | None) -> Iterator[str]:
         metric = f"{comparison.configuration.metric.upper()}@{comparison.configuration.at}"
         figure = f"{chosen_mean(comparison):.4f} ± {noise_of(comparison):.4f}"
         yield f"{purpose}: {questions} questions held back, {comparison.chosen}, {metric} {figure}"
+    if card is not None and card.shown is not None:
+        yield from _of_shown_lists(card.shown)
+
+
+def _of_shown_lists(shown: ShownCard) -> Iterator[str]:
+    """What clicks on them taught: how much positions are looked at, and who takes what appeals."""
+    examined = shown.curves[0].examined
+    yield (
+        f"{shown.lists} shown lists with {shown.clicks} clicks: of the first position, "
+        f"the second is looked at {examined[1]:.0%}, the fifth {examined[4]:.0%}, the tenth {examined[9]:.0%}"
+    )
+    for purpose, tried in shown.challenges.items():
+        outcome = "taken" if tried.is_taken else "not taken"
+        yield f"{purpose}: clicks by position are {outcome}, {tried.gain:+.4f} ({tried.low:+.4f} to {tried.high:+.4f})"

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import (
+    Asked,
     Chosen,
     CustomerErased,
     CustomerEvent,
@@ -34,7 +35,7 @@ from ingest.vocabulary.events import (
 )
 from ingest.vocabulary.ids import Position, ProductId, RequestId, SnapshotId, Subject
 from personalization.page.placements import Placement
-from serving.recommendations import SHOWN_PRODUCTS_MAX, SHOWN_SEEDS_MAX
+from serving.recommendations import SHOWN_BESIDE_MAX, SHOWN_PRODUCTS_MAX, SHOWN_SEEDS_MAX
 
 Source = Literal["shown", "imagined"]
 PAGE = "homepage"  # in place of a placement's name
@@ -54,6 +55,7 @@ class Occasion(NamedTuple):
         snapshot: what answered; None as well where there was none.
         page: the homepage that was shown; its `rows` are one occasion, and `placement` is `PAGE`.
         choice: which way of ranking it was, where there were several.
+        asked: what else the request asked for, as it is recorded.
     """
 
     at: datetime
@@ -70,6 +72,7 @@ class Occasion(NamedTuple):
     page: HomepageShown | None = None
     rows: tuple[Occasion, ...] = ()
     choice: Chosen | None = None
+    asked: Asked | None = None
 
 
 class Gathered(NamedTuple):
@@ -191,6 +194,7 @@ def _shown(position: Position, event: RankingShown, placements: Mapping[str, Pla
         event.snapshot,
         event.context,
         choice=event.choice,
+        asked=event.asked,
     )
 
 
@@ -211,7 +215,7 @@ def _pages_with_rows(pages: list[Occasion], rows: Iterable[Occasion]) -> Iterato
         assert page.page is not None
         its = tuple(answered[each] for each in page.page.rows if each in answered)
         if its:
-            yield page._replace(snapshot=its[0].snapshot, context=its[0].context, rows=its)
+            yield page._replace(snapshot=its[0].snapshot, context=its[0].context, rows=its, asked=its[0].asked)
 
 
 def _when(occasion: Occasion) -> tuple[datetime, Position]:
@@ -219,9 +223,13 @@ def _when(occasion: Occasion) -> tuple[datetime, Position]:
 
 
 def _asked_limit(event: RankingShown, placement: Placement | None) -> int | None:
-    """How long a row was asked to be, which is not recorded: its length, unless the placement explains that."""
+    """How long a row was asked to be; where that is not recorded, its length, unless the placement explains that."""
+    if event.asked is not None:
+        return event.asked.limit
     length = len(event.product_ids)
-    explained = length in (0, SHOWN_PRODUCTS_MAX) or (placement is not None and placement.limit == length)
+    explained = length in (0, SHOWN_PRODUCTS_MAX, *(() if event.choice is None else (SHOWN_BESIDE_MAX,))) or (
+        placement is not None and placement.limit == length
+    )
     return None if explained else length
 
 

@@ -11,6 +11,7 @@ from personalization.homepage.variants import Variant, in_order
 from personalization.page.feed import rank_page
 from personalization.page.placements import Placement, with_arm
 from personalization.page.request import RowRequest
+from serving.asked import exclusions_then, filter_then
 from serving.configuration import Configuration
 from serving.counterfactual.comparison import Page, Pages, Products
 from serving.counterfactual.occasions import PAGE, Occasion
@@ -43,13 +44,27 @@ class PageRules:
         order = None if page is None or page.variant != variant.name else page.order
         rows = variant.rows if order is None or order.policy not in DRAWN else in_order(variant, order.arm)
         placed = [as_drawn(each, _next_of(each.name, choices)) for each in placed_rows(rows, self._placements)]
-        rankings = rank_page(RowRequest(context=occasion.context), placed, known.profile, shelf, known.models)
+        rankings = rank_page(request_then(occasion, shelf), placed, known.profile, shelf, known.models)
         names = _names(ranking.placement for ranking in rankings)
         picks = (ranking.picks for ranking in rankings)
         return {
             name: tuple(shelf.product_id(pick.product_index) for pick in each)
             for name, each in zip(names, picks, strict=True)
         }
+
+
+def request_then(occasion: Occasion, shelf: CatalogueView) -> RowRequest:
+    """What was asked on an occasion, as far as it is recorded. How long a page's rows are follows from its variant."""
+    asked = occasion.asked
+    limit = occasion.limit if occasion.page is None else None if asked is None else asked.limit
+    return RowRequest(
+        product_ids=occasion.seeds,
+        category=" > ".join(occasion.category) or None,
+        limit=limit,
+        exclude=exclusions_then(asked, shelf),
+        filter=filter_then(asked),
+        context=occasion.context,
+    )
 
 
 def as_drawn(placement: Placement, choice: Chosen | None) -> Placement:

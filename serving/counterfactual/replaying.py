@@ -11,12 +11,12 @@ from ingest.vocabulary.events import HomepageShown
 from ingest.vocabulary.ids import ProductId
 from personalization.page.feed import rank
 from personalization.page.placements import Placement
-from personalization.page.request import RowRequest
+from serving.asked import is_whole
 from serving.configuration import Configuration
 from serving.counterfactual.comparison import Counterfactual, Page, Products, Row, by_placement, compared, summarized
 from serving.counterfactual.occasions import PAGE, Gathered, Occasion, Source, gather
 from serving.counterfactual.outcomes import Outcomes
-from serving.counterfactual.pages import DRAWN, PageRules, as_drawn, by_name, paged, shown_rows
+from serving.counterfactual.pages import DRAWN, PageRules, as_drawn, by_name, paged, request_then, shown_rows
 from serving.counterfactual.past import Known, Past
 from serving.recommendations import UnknownPlacement
 
@@ -147,13 +147,9 @@ def _row(placement: Placement | None, occasion: Occasion, known: Known, shelf: C
     """What a placement would have shown; nothing where a configuration has none of that name."""
     if placement is None:
         return ()
-    request = RowRequest(
-        product_ids=occasion.seeds,
-        category=" > ".join(occasion.category) or None,
-        limit=occasion.limit,
-        context=occasion.context,
-    )
-    picks = rank(request, as_drawn(placement, occasion.choice), known.profile, shelf, known.models).picks
+    picks = rank(
+        request_then(occasion, shelf), as_drawn(placement, occasion.choice), known.profile, shelf, known.models
+    ).picks
     return tuple(shelf.product_id(pick.product_index) for pick in picks)
 
 
@@ -192,7 +188,9 @@ def _notes(present: Configuration, other: Configuration, gathered: Gathered, hin
         yield "customers could only look at what they were shown, which favours the present rows among the hits"
         if any(_was_drawn(each) for each in gathered.occasions):
             yield "what was drawn stays where it still can be: what is learned otherwise is not followed"
-        yield "filters and exclusions of the requests are not recorded, and not applied to either row"
+        cut = sum(not is_whole(row.asked) for each in gathered.occasions for row in (each.rows or (each,)))
+        if cut:
+            yield f"{cut} requests excluded or filtered more than a record holds: their rows may differ by that"
     if hindsight:
         yield (
             f"{hindsight} of {decisions} decisions were made with models that know what came later, which makes hits "

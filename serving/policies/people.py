@@ -48,10 +48,10 @@ def shown_to(engine: Engine, wanted: Callable[[Shown], bool], limit: int, progre
     """
     cut = engine.store.positions()
     total = sum(offset + 1 for offset in cut)
-    newest = _Newest(limit)
+    newest = Newest(limit)
     known: dict[Subject, Subject] = {}
     erased: set[Subject] = set()
-    for event in _counted(engine.events(cut, None), "finding what was shown", total, progress):
+    for event in counted(engine.events(cut, None), "finding what was shown", total, progress):
         match event:
             case HomepageShown() | RankingShown() if wanted(event):
                 newest.put(event)
@@ -60,11 +60,11 @@ def shown_to(engine: Engine, wanted: Callable[[Shown], bool], limit: int, progre
             case CustomerErased():
                 erased.add(event.subject)
     shown = tuple(each for each in newest.sorted() if each.subject not in erased)
-    people = _with_their_names({each.subject for each in shown}, known)
+    people = with_their_names({each.subject for each in shown}, known)
     ids = {each.event_id for each in shown}
     facts = [
         event
-        for event in _counted(engine.events(cut, None), "reading what people did", total, progress)
+        for event in counted(engine.events(cut, None), "reading what people did", total, progress)
         if isinstance(event, TEACHING)
         and event.subject in people
         and (not isinstance(event, Shown) or event.event_id in ids)
@@ -72,11 +72,11 @@ def shown_to(engine: Engine, wanted: Callable[[Shown], bool], limit: int, progre
     return ShownTo(shown, known, tuple(in_order_of_reception(facts)), newest.is_whole)
 
 
-class _Newest:
+class Newest:
     """The newest of what was shown."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self.is_whole = limit, True
+    def __init__(self, limit: int, is_whole: bool = True) -> None:
+        self._limit, self.is_whole = limit, is_whole
         self._heap: list[tuple[datetime, str, Shown]] = []
 
     def put(self, event: Shown) -> None:
@@ -93,13 +93,13 @@ class _Newest:
         return (event for _, _, event in sorted(self._heap, key=lambda entry: entry[:2]))
 
 
-def _with_their_names(people: set[Subject], known: Mapping[Subject, Subject]) -> set[Subject]:
+def with_their_names(people: set[Subject], known: Mapping[Subject, Subject]) -> set[Subject]:
     """People under every name they had: other visitors who turned out to be the same customer included."""
     heads = {known.get(subject, subject) for subject in people}
     return people | heads | {visitor for visitor, head in known.items() if head in heads}
 
 
-def _counted(events: Iterable[Event], step: str, total: int, progress: Progress) -> Iterator[Event]:
+def counted(events: Iterable[Event], step: str, total: int, progress: Progress) -> Iterator[Event]:
     """The same events; tells every thousand."""
     for number, event in enumerate(events):
         if number % 1_000 == 0:

@@ -41,7 +41,7 @@ def authorize(
 
 def _key_in_address(query: str) -> str | None:
     """`?key=`; parsing a query costs more than looking whether it may have one, plainly or percent-encoded."""
-    if "key" not in query and "%" not in query:
+    if "key" not in query and "%6" not in query and "%7" not in query:  # of k, e and y
         return None
     return next((value for name, value in parse_qsl(query) if name == "key"), None)
 

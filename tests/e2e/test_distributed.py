@@ -12,8 +12,9 @@ from kafka import KafkaConsumer, TopicPartition
 from ingest.logs.kafka_settings import KafkaSettings
 from ingest.logs.topics import topic_plans
 from tests.support.deployment import Deployment, deployment
-from tests.support.kafka import KafkaBroker
+from tests.support.distributed import own_prefix, remove_topics
 from tests.support.redis_server import RedisServer
+from tests.support.server_process import started
 from tests.support.service import dangol, wait_for
 from tests.support.small_shop import MUGS, PLATES, PRODUCTS, REGULAR, order, view
 
@@ -64,42 +65,41 @@ def records_of(bootstrap: str, prefix: str) -> Iterator[tuple[str, bytes]]:
                 yield from ((each.topic, b"%r" % ([each.key, each.value, each.headers],)) for each in records)
 
 
-def test_after_forgetting_neither_id_nor_address_is_in_any_file_record_or_redis(tmp_path: Path) -> None:
-    broker, redis_server = KafkaBroker(tmp_path / "kafka"), RedisServer(tmp_path / "redis")
-    address = "somebody.unmistakable@example.org"
-    try:
-        broker.start()
-        redis_server.start()
-        with deployment(tmp_path / "data", broker.address, redis_server.url, prefix="shop") as shop:
-            projector, service = shop.projector(), shop.serve()
-            identified = {"event_id": "i-1", "type": "customer_identified", "customer_id": REGULAR}
-            told = [
-                order("o-1", *MUGS[:2], customer=REGULAR),
-                view("v-1", MUGS[2], customer_id=REGULAR, anonymous_id="a-unmistakable"),
-                {**identified, "anonymous_id": "a-unmistakable", "traits": {"email": address}},
-                order("o-2", *MUGS[:2], customer="somebody-else"),
-            ]
-            assert service.tell(*told) == ["accepted"] * len(told)
-            service.row("home.for-you", customer_id=REGULAR)
-            shop.wait_until_folded()
-            shop.run("train")
-            assert json.loads(shop.run("customer", "show", REGULAR, "--json"))["profile"]["orders"] == 1
-            shop.run("customer", "forget", REGULAR)
-            shop.wait_until_folded()
-            assert dangol("customer", "show", REGULAR, data=shop.folder).returncode == 1
-            assert "no difference" in shop.run("replay", "--verify")
-            items = service.row("home.for-you", customer_id=REGULAR)
-            assert {item["reason"]["kind"] for item in items} <= {"for_you", "popular", "fallback_popular"}
-            assert (projector.stop(), service.stop()) == (0, 0)
-            searched = 0
-            for place, found in itertools.chain(
-                bytes_of(shop.folder), bytes_of(redis_server.folder), records_of(broker.address, "shop")
-            ):
-                for word in (REGULAR, address, "a-unmistakable"):
-                    assert word.encode() not in found, f"{word} is in {place}"
-                searched += 1
-            assert searched > 50
-            assert any(b"mug-1" in found for _, found in records_of(broker.address, "shop")), "records can be read"
-    finally:
-        redis_server.stop(kill=True)
-        broker.stop(kill=True)
+def test_after_forgetting_neither_id_nor_address_is_in_any_file_record_or_redis(
+    kafka_address: str, tmp_path: Path
+) -> None:
+    prefix, address = own_prefix(), "somebody.unmistakable@example.org"
+    with (
+        started(lambda: RedisServer(tmp_path / "redis")) as redis_server,
+        deployment(tmp_path / "data", kafka_address, redis_server.url, prefix=prefix) as shop,
+    ):
+        projector, service = shop.projector(), shop.serve()
+        identified = {"event_id": "i-1", "type": "customer_identified", "customer_id": REGULAR}
+        told = [
+            order("o-1", *MUGS[:2], customer=REGULAR),
+            view("v-1", MUGS[2], customer_id=REGULAR, anonymous_id="a-unmistakable"),
+            {**identified, "anonymous_id": "a-unmistakable", "traits": {"email": address}},
+            order("o-2", *MUGS[:2], customer="somebody-else"),
+        ]
+        assert service.tell(*told) == ["accepted"] * len(told)
+        service.row("home.for-you", customer_id=REGULAR)
+        shop.wait_until_folded()
+        shop.run("train")
+        assert json.loads(shop.run("customer", "show", REGULAR, "--json"))["profile"]["orders"] == 1
+        shop.run("customer", "forget", REGULAR)
+        shop.wait_until_folded()
+        assert dangol("customer", "show", REGULAR, data=shop.folder).returncode == 1
+        assert "no difference" in shop.run("replay", "--verify")
+        items = service.row("home.for-you", customer_id=REGULAR)
+        assert {item["reason"]["kind"] for item in items} <= {"for_you", "popular", "fallback_popular"}
+        assert (projector.stop(), service.stop()) == (0, 0)
+        searched = 0
+        for place, found in itertools.chain(
+            bytes_of(shop.folder), bytes_of(redis_server.folder), records_of(kafka_address, prefix)
+        ):
+            for word in (REGULAR, address, "a-unmistakable"):
+                assert word.encode() not in found, f"{word} is in {place}"
+            searched += 1
+        assert searched > 50
+        assert any(b"mug-1" in found for _, found in records_of(kafka_address, prefix)), "records can be read"
+    remove_topics(kafka_address, prefix)

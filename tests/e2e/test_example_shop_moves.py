@@ -13,7 +13,7 @@ from tests.support.composed import composed
 from tests.support.deployment import deployment
 from tests.support.distributed import own_prefix, remove_topics
 from tests.support.posted import History
-from tests.support.service import copy_of, serving, told, wait_for
+from tests.support.service import COMMAND_WAIT_MAX_S, copy_of, serving, told, wait_for
 
 STEP = 80  # every so many products and customers are asked about
 WITH_PRODUCTS = ("product.bought-together", "product.similar", "product.other-styles", "cart.cross-sell")
@@ -75,6 +75,7 @@ def test_the_processes_of_the_compose_file_answer_what_the_embedded_deployment_a
         wait_for(
             lambda: all(service.get("/v1/recommendations/home.popular")["snapshot"] is not None for _ in range(10)),
             "both workers to answer from a snapshot",
+            within_s=COMMAND_WAIT_MAX_S,
         )
         assert json.loads(shop.run("status", "--json"))["snapshot"] == expected.snapshot
         assert rows_of(service, expected.history) == expected.rows

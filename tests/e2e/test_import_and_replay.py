@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-
-import pytest
-from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 from tests.support.service import (
     CATEGORIES,
@@ -127,32 +123,6 @@ def test_a_difference_is_named_and_a_replay_mends_it(small_folder: Path) -> None
     dangol("replay", data=small_folder, check=True)
     assert_verified(small_folder)
     assert {row for row in states_of(small_folder) if row[0] != "tail"} == {row for row in good if row[0] != "tail"}
-
-
-def test_a_second_training_gives_the_same_snapshot(example_folder: Path) -> None:
-    """So do the same events in another place, under other subjects: `test_example_shop_moves.py` tells them there."""
-    published = told("status", data=example_folder)["snapshot"]
-    assert told("train", data=example_folder)["snapshot_id"] == published
-    assert example_folder.stat().st_mode & 0o077 == 0, "a data folder is its owner's alone"
-
-
-@pytest.mark.parametrize("shop", ["small_folder", pytest.param("example_folder", marks=pytest.mark.soak)])
-def test_a_machine_with_an_older_processor_makes_the_same_snapshot(
-    shop: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    """Machine code for any processor of the family, and NumPy without what this one has beyond it."""
-    folder: Path = request.getfixturevalue(shop)
-    published = told("status", data=folder)["snapshot"]
-    newer = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
-    older = {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(tmp_path / "kernels"),
-        "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
-    }
-    trained = dangol("train", "--json", data=folder, check=True, variables=older, fresh=True)
-    assert json.loads(trained.stdout)["snapshot_id"] == published
-    assert any((tmp_path / "kernels").rglob("*.nbc")), "the kernels were compiled anew"
 
 
 def test_the_order_in_which_live_events_arrive_across_customers_does_not_change_the_snapshot(tmp_path: Path) -> None:

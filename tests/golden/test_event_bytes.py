@@ -142,6 +142,35 @@ PINNED: tuple[Event, ...] = (
     ),
     facts.ExperimentStopped(**ENVELOPE, experiment="rain"),
 )
+WIDENED: tuple[Event, ...] = (  # what was added to facts of this version; nothing that was written before has it
+    facts.RankingShown(
+        **PERSON,
+        request_id="r-1",
+        placement="home.popular",
+        product_ids=("21733",),
+        choice=facts.Chosen(
+            "novel",
+            "bandit",
+            learner="home.popular",
+            terms=facts.Terms(86_400, 3_600, 1_000_000),
+            eligible={"novel": 0.25, "rules": 0.75},
+            propensity=0.25,
+            held_out=True,
+            experiment="copy",
+            features=(1.0, 0.5),
+        ),
+        asked=facts.Asked(4, ("22423",), b"\x01\x02\x03", b"\x80", ("filter",)),
+    ),
+    facts.HomepageShown(
+        **PERSON,
+        request_id="r-2",
+        variant="rainy-day",
+        learner="homepage",
+        terms=facts.Terms(),
+        order=facts.Chosen("turned", eligible={"turned": 1.0}),
+    ),
+)
+WIDENED_BYTES: dict[str, str] = json.loads((Path(__file__).parent / "event_bytes_v1_widened.json").read_text())
 BYTES: dict[str, str] = json.loads((Path(__file__).parent / "event_bytes_v1.json").read_text())
 
 
@@ -162,6 +191,23 @@ def test_pinned_bytes_are_read_as_the_event_they_were(event: Event) -> None:
 @pytest.mark.parametrize("event", PINNED, ids=named)
 def test_an_event_is_still_written_as_the_pinned_bytes(event: Event) -> None:
     assert encode_event(event).hex() == BYTES[named(event)]
+
+
+@pytest.mark.parametrize("event", WIDENED, ids=named)
+def test_what_was_added_to_a_fact_is_pinned_as_well(event: Event) -> None:
+    assert encode_event(event).hex() == WIDENED_BYTES[named(event)]
+    assert decode_event(bytes.fromhex(WIDENED_BYTES[named(event)])) == event
+
+
+def test_a_row_that_depends_on_nobody_says_so_in_one_key_more() -> None:
+    plain, said = (
+        msgspec.msgpack.decode(encode_event(event)[1:])
+        for row in PINNED
+        if isinstance(row, facts.RankingShown)
+        for event in (row, msgspec.structs.replace(row, impersonal=True))
+    )
+    assert "impersonal" not in plain
+    assert said == plain | {"impersonal": True}
 
 
 def test_a_record_of_a_newer_version_asks_for_an_upgrade() -> None:

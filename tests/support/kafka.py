@@ -1,4 +1,7 @@
-"""A real Apache Kafka for the tests: one broker in KRaft mode, from its published artifacts."""
+"""A real Apache Kafka for the tests: one broker in KRaft mode, from its published artifacts.
+
+`python -m tests.support.kafka` fetches them and prepares a quick start; tests do so themselves when they first need it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,3 +126,10 @@ def shared_classes(jars: Path) -> tuple[str, ...]:
                 return ()
             left.rename(archive)
     return (f"-XX:SharedArchiveFile={archive}",)
+
+
+if __name__ == "__main__":
+    try:
+        shared_classes(artifacts())
+    except NotToBeHad as missing:
+        print(f"tests: {missing}: some tests will be skipped", file=sys.stderr)

@@ -131,7 +131,7 @@ def running(
         return fork(words, wanted, streams, session=True, file_bytes_max=file_bytes_max)
 
 
-def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = 120.0) -> _Found:
+def wait_for(condition: Callable[[], _Found | None], what: str, *, within_s: float = READY_WAIT_MAX_S) -> _Found:
     """The first true value of a condition.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Kafka and Redis, started once for a whole run of the tests by the first process that needs them.
+"""Kafka and Redis, started once for a whole run of the tests by the first process that expects to need them.
 
 `python -m tests.support.services <kafka|redis> <folder> <pid>` keeps a service until the process that the run belongs
 to has ended, however it ended. An address in `DANGOL_TEST_KAFKA` or `DANGOL_TEST_REDIS` is used instead.
@@ -32,35 +32,42 @@ def service_address(kind: str, folder: Path, owner: int) -> str:
     given = os.environ.get(f"DANGOL_TEST_{kind.upper()}")
     if given:
         return given
-    place = folder / kind
-    place.mkdir(parents=True, exist_ok=True)
-    told = place / "address"
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
-            command = [sys.executable, "-m", "tests.support.services", kind, str(place), str(owner)]
-            keeper = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
-            _keepers.append(keeper)
-            deadline = time.monotonic() + START_S
-            while not told.exists():
-                assert keeper.poll() is None, f"{kind} did not start"
-                assert time.monotonic() < deadline, f"{kind} did not start in time"
-                time.sleep(0.05)
+    told = ask_for(kind, folder, owner) / "address"
+    deadline = time.monotonic() + START_S
+    while not told.exists():
+        assert time.monotonic() < deadline, f"{kind} did not start in time"
+        time.sleep(0.05)
     address = told.read_text()
     if address.startswith("!"):
         raise NotToBeHad(address[1:])
     return address
 
 
+def ask_for(kind: str, folder: Path, owner: int) -> Path:
+    """Let a service be started, unless it has been, and wait for nothing; the folder where it will tell its address."""
+    place = folder / kind
+    place.mkdir(parents=True, exist_ok=True)
+    asked = place / "asked"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not asked.exists() and not os.environ.get(f"DANGOL_TEST_{kind.upper()}"):
+            asked.touch()
+            command = [sys.executable, "-m", "tests.support.services", kind, str(place), str(owner)]
+            _keepers.append(subprocess.Popen(command, cwd=ROOT, start_new_session=True))
+    return place
+
+
 def _keep(kind: str, place: Path, owner: int) -> None:
     told, writing = place / "address", place / "address.part"
     try:
         service = KafkaBroker(place / "data") if kind == "kafka" else RedisServer(place / "data")
-    except NotToBeHad as error:
+        service.start()
+    except Exception as error:
         writing.write_text(f"!{error}")
         writing.rename(told)
-        return
-    service.start()
+        if isinstance(error, NotToBeHad):
+            return
+        raise
     try:
         writing.write_text(service.address if isinstance(service, KafkaBroker) else service.url)
         writing.rename(told)

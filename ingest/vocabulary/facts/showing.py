@@ -67,8 +67,10 @@ class RankingShown(CustomerEvent, frozen=True, kw_only=True):
     """A list was answered: what went in, what came out, and with which probability it was chosen.
 
     Attributes:
+        product_ids: in the order shown, which is their position.
         choice: which way of ranking it was, where the placement has several.
         asked: what else the request asked for; None where it was nothing.
+        impersonal: whoever had asked the same would have been answered so; positions of such lists can be compared.
     """
 
     request_id: RequestId
@@ -85,6 +87,7 @@ class RankingShown(CustomerEvent, frozen=True, kw_only=True):
     degraded: tuple[str, ...] = ()
     choice: Chosen | None = None
     asked: Asked | None = None
+    impersonal: bool = False
 
 
 class HomepageShown(CustomerEvent, frozen=True, kw_only=True):

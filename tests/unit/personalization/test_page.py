@@ -10,12 +10,12 @@ import pytest
 
 from ingest.vocabulary.events import ConsentChanged, ProductAdded, ProductViewed
 from personalization.customer.profile import Profile
+from personalization.page.asker import Asker
 from personalization.page.feed import Ranking, Step, rank, rank_page
 from personalization.page.filters import allowed, refusals
 from personalization.page.placements import DEFAULT_PLACEMENTS, Pin, Placement
 from personalization.page.request import Filter, PriceRange, RowRequest
 from personalization.page.strategies import Asking
-from personalization.page.visitor import Visitor
 from tests.support.history import fact, known, line, order
 from tests.support.shop import PlainModels, PlainShelf, product
 
@@ -303,6 +303,14 @@ def test_no_product_is_in_two_rows_of_a_page() -> None:
     assert [row.placement for row in rows] == ["home.popular", "category.popular"]
 
 
+def test_rows_of_a_page_ask_a_model_once_for_the_same() -> None:
+    models = PlainModels(SHELF, for_you=["shirt-s"])
+    placements = [place(name="above", chain=("for_you",)), place(name="below", chain=("for_you", "popular"))]
+    rows = rank_page(RowRequest(limit=2), placements, HISTORY, SHELF, models)
+    assert [ids(row) for row in rows] == [["shirt-s", "plate"], ["cup", "bowl"]]
+    assert len(models.calls) == len(set(map(str, models.calls))), models.calls
+
+
 def test_an_explanation_tells_what_each_strategy_gave() -> None:
     bought = known(order("o", line("cup")))
     placement = place(chain=("trending",), exclude_purchased_days=1)
@@ -332,7 +340,7 @@ HISTORY = known(
 
 
 def seeds(placement: Placement, profile: Profile | None, **asked: Any) -> list[tuple[str, float]]:
-    found = Asking(Visitor(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
+    found = Asking(Asker(RowRequest(**asked), profile, SHELF, PlainModels(SHELF)), placement).seeds
     names = [SHELF.product_id(row) for row in found.products.tolist()]
     return [(name, round(weight, 6)) for name, weight in zip(names, found.weights.tolist(), strict=True)]
 
@@ -382,16 +390,3 @@ def test_buy_again_ranks_by_count_and_recency() -> None:
     row = ranked("home.buy-again", profile)
     assert ids(row)[:5] == ["cup", "plate", "spade", "bowl", "shirt-s"]
     assert [(pick.score, pick.orders) for pick in row.picks][:4] == [(1.0, 2), (1.0, 1), (1.0, 1), (0.5, 1)]
-
-
-def test_what_the_next_order_is_likely_to_hold_is_bought_again_first() -> None:
-    profile = known(
-        order("o1", line("cup"), at=0),
-        order("o2", line("cup"), line("bowl"), at=DAY),
-        order("o3", line("spade"), at=2 * DAY),
-    )
-    models = PlainModels(SHELF, next_basket=["plate", "spade", "cup"])
-    row = rank(RowRequest(), DEFAULT_PLACEMENTS["home.buy-again"], profile, SHELF, models)
-    assert ids(row)[:3] == ["spade", "cup", "bowl"], "what was never bought is not bought again"
-    assert [pick.orders for pick in row.picks][:3] == [1, 2, 1]
-    assert models.calls[0] == ("next_basket", ["cup", "bowl", "cup", "spade"], 150)

@@ -12,9 +12,17 @@ import pytest
 from ingest.vocabulary.errors import AccessDenied, ConfigurationError, Forbidden, NotFound
 from serving import access
 from serving.access import NOTICED_WITHIN_S, AccessKeys, is_loopback
+from serving.routes.guard import authorize
 from tests.support.build import NOON
 
 ELSEWHERE = "192.0.2.7"
+
+
+@pytest.mark.parametrize("name", ["key", "k%65y", "%6Bey", "ke%79", "%6b%65%79"])
+def test_a_key_in_an_address_is_found_however_it_is_spelled(keys: AccessKeys, name: str) -> None:
+    held, key = keys.create("publishable", name="browser", now=NOON)
+    called = {"REMOTE_ADDR": ELSEWHERE, "QUERY_STRING": f"url=https%3A%2F%2Fshop.example%2F&{name}={held}"}
+    assert authorize(keys, environ=called) == key
 
 
 @pytest.fixture

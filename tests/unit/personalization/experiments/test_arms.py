@@ -96,9 +96,9 @@ def test_an_experiment_goes_before_learning_and_stays_with_the_person() -> None:
     [
         ((), THOMPSON, {}, "it has no arms"),
         ((), None, {"x": HALVES}, "it has no arms"),
-        ([str(n) for n in range(arms_max)], None, {}, "may have 7 arms"),
+        ([str(n) for n in range(arms_max)], None, {}, "may have 4 arms"),
         ((RULES_ARM,), None, {}, "is not 'rules'"),
-        (("x" * 41,), None, {}, "1 to 40 characters"),
+        (("x" * 17,), None, {}, "1 to 16 characters"),
         (("a", "b"), None, {"x": {**HALVES, "arms": {"a": 1, "c": 1}}}, "arms that there are not: c"),
         (("a", "b"), None, {"x": {"arms": {"a": 1}, "control": "a"}}, "2 to 50 arms"),
         (("a", "b"), None, {"x": {**HALVES, "weight": 1}}, "weight"),

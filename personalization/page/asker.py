@@ -39,7 +39,7 @@ _WEIGHT_MIN = 1e-9  # weights stay above nothing however old they are
 NO_SEEDS = Seeds(NOTHING, np.empty(0))
 
 
-class Visitor:
+class Asker:
     """Who asks, what for, and where the answer may come from. Local to one answer: what is remembered is never stale.
 
     Attributes:
@@ -109,21 +109,21 @@ def found(product_ids: Iterable[ProductId], shelf: Shelf) -> list[int]:
     return list(dict.fromkeys([row for each in product_ids if (row := find(each)) is not None]))
 
 
-def _cart_seeds(visitor: Visitor) -> Seeds:
-    return _ranked_seeds(found(islice(newest_first(visitor.profile.cart), seeds_max), visitor.shelf))
+def _cart_seeds(asker: Asker) -> Seeds:
+    return _ranked_seeds(found(islice(newest_first(asker.profile.cart), seeds_max), asker.shelf))
 
 
-def _last_order_seeds(visitor: Visitor) -> Seeds:
-    order = visitor.profile.last_order
+def _last_order_seeds(asker: Asker) -> Seeds:
+    order = asker.profile.last_order
     if order is None:
         return NO_SEEDS
     paid = sorted(order.lines, key=lambda product_id: (-order.lines[product_id].amount_e4, product_id))
-    return _ranked_seeds(found(paid[:seeds_max], visitor.shelf))
+    return _ranked_seeds(found(paid[:seeds_max], asker.shelf))
 
 
-def _history_seeds(visitor: Visitor) -> Seeds:
+def _history_seeds(asker: Asker) -> Seeds:
     """Recents, then what was bought before them; weight falls with rank, age and lack of interest."""
-    profile, find = visitor.profile, visitor.shelf.find
+    profile, find = asker.profile, asker.shelf.find
     newest_ms = profile.newest_ms
     weighed: list[tuple[float, ProductId, int]] = []
     decay = 1.0
@@ -157,20 +157,20 @@ def _ranked_seeds(products: tuple[int, ...] | list[int]) -> Seeds:
     return Seeds(np.array(products, np.int32), np.maximum(weights, _WEIGHT_MIN))
 
 
-_SEEDS: Mapping[SeedSource, Callable[[Visitor], Seeds]] = MappingProxyType(
+_SEEDS: Mapping[SeedSource, Callable[[Asker], Seeds]] = MappingProxyType(
     {
-        "asked": lambda visitor: _ranked_seeds(visitor.asked),
+        "asked": lambda asker: _ranked_seeds(asker.asked),
         "cart": _cart_seeds,
         "last_order": _last_order_seeds,
         "history": _history_seeds,
     }
 )
 
-_HISTORIES: Mapping[SeedSource, Callable[[Visitor], History]] = MappingProxyType(
+_HISTORIES: Mapping[SeedSource, Callable[[Asker], History]] = MappingProxyType(
     {
-        "asked": lambda visitor: looked_at(np.array(visitor.asked[::-1], np.int32), visitor.profile.newest_ms),
-        "cart": lambda visitor: cart_history(visitor.profile, visitor.shelf.find),
-        "last_order": lambda visitor: last_order_history(visitor.profile, visitor.shelf.find),
-        "history": lambda visitor: history_of(visitor.profile, visitor.shelf.find),
+        "asked": lambda asker: looked_at(np.array(asker.asked[::-1], np.int32), asker.profile.newest_ms),
+        "cart": lambda asker: cart_history(asker.profile, asker.shelf.find),
+        "last_order": lambda asker: last_order_history(asker.profile, asker.shelf.find),
+        "history": lambda asker: history_of(asker.profile, asker.shelf.find),
     }
 )
