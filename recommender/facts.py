@@ -21,8 +21,10 @@ from ingest.vocabulary.events import (
     StockChanged,
 )
 from ingest.vocabulary.ids import OrderId, ProductId
+from ingest.vocabulary.money import unit_e4
 from ingest.vocabulary.products import Product
 
+LINE_E4_MAX = 10**13  # a line of 1 000 million; a million of them still fit into 64 bits
 QUANTITY_MAX = 2**31 - 1  # of a product in an order; more counts as that much
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,6 +60,16 @@ def lines_that_count(lines: Iterable[Line]) -> dict[ProductId, int]:
             quantity = quantities.get(line.product_id, 0) + line.quantity
             quantities[line.product_id] = min(quantity, QUANTITY_MAX)
     return quantities
+
+
+def amounts_e4(lines: Iterable[Line]) -> dict[ProductId, int]:
+    """What the products of `lines_that_count` come to, in ten-thousandths; nothing where no price is told."""
+    amounts: dict[ProductId, int] = {}
+    for line in lines:
+        if line.quantity > 0:
+            amount = 0 if line.price is None else unit_e4(str(line.price)) * line.quantity
+            amounts[line.product_id] = min(amounts.get(line.product_id, 0) + amount, LINE_E4_MAX)
+    return amounts
 
 
 def left_of(lines: Mapping[Named, int], returned: Mapping[Named, int]) -> dict[Named, int]:

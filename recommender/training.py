@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -60,6 +61,7 @@ def train(
     check: Callable[[Arrays], None] = lambda arrays: None,
     going_on: GoingOn | None = None,
     checkpoints: Checkpoints | None = None,
+    more: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> Trained:
     """Fit every model on a history and keep the snapshot; publishing it is the caller's.
 
@@ -69,6 +71,7 @@ def train(
         check: looks at the arrays before they are written; what it raises, this does, and nothing is kept.
         going_on: from which snapshot, and how long what was searched for it is kept; None searches.
         checkpoints: where a training that was killed left what it had finished; clearing them is the caller's.
+        more: arrays to be kept beside those of the models; looked at when `history` was read.
 
     """
     seconds: dict[str, float] = {}
@@ -79,7 +82,7 @@ def train(
     if checkpoints is not None:
         base = going_on.snapshot.snapshot_id if going_on else ""
         finished = checkpoints.begin(fingerprint_of(interactions, _settled(configuration), base))
-    arrays = _fit(interactions, configuration, watch, going_on=going_on, finished=finished)
+    arrays = _fit(interactions, configuration, watch, going_on=going_on, finished=finished) | dict(more)
     check(arrays)
     with watch.step("writing", 0.95):
         snapshot_id = store.write(arrays)

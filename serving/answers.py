@@ -18,7 +18,7 @@ from personalization.customer.projection import ProfileProjection
 from personalization.experiments.arms import Tables
 from personalization.experiments.learning import LearningSettings
 from serving.circuit import Circuit
-from serving.home.making import EqualTables, Home, homepages_of, row_arms_of, weather_of
+from serving.home.making import EqualTables, Home, days_of, homepages_of, row_arms_of, weather_of
 from serving.home.places import places_of
 from serving.moment import Moment
 from serving.recommendations import Directory, Recommendations
@@ -86,17 +86,20 @@ class Answers:
     def _made_home(self, engine: Engine) -> Home:
         configuration = engine.configuration
         weather = weather_of(configuration.weather, engine.weather_key, engine.clock)
+        days = days_of(configuration)
         homepages = homepages_of(
             configuration,
             rows=self.recommendations,
             places=places_of(configuration.places, engine.folder),
             weather=weather,
+            days=days,
             tables=partial(tables_of, self.learners),
             price_of=self._price_of,
+            segment_of=self.moment.segment_of,
             clock=engine.clock,
             shown=self.shown.put,
         )
-        return Home(homepages, weather)
+        return Home(homepages, weather, days)
 
     def _price_of(self, product_id: ProductId) -> float | None:
         """What a product costs now, if that is known."""

@@ -132,6 +132,8 @@ class Worker:
         engine.answers.moment.refresh()
         home = engine.answers.home
         home.weather.begin()
+        if engine.configuration.places.country is not None:
+            home.days.begin()
         self._announcer = Announcer(engine)
         follow_s = FOLLOW_S if engine.is_distributed else POLL_S
         self._loops = [

@@ -24,6 +24,7 @@ from serving.folder import CONFIGURATION_FILE, make_folder
 from serving.home.settings import HomepageSettings, PlacesSettings, WeatherSettings, check_surroundings
 
 if TYPE_CHECKING:
+    from personalization.situation.days.occasions import Occasion
     from serving.home.rules import HomepageRules
 
 Role = Literal["all", "collect", "recommend"]  # what a process that serves does for others
@@ -97,12 +98,24 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     homepage: HomepageSettings = HomepageSettings()
     weather: WeatherSettings = WeatherSettings()
     places: PlacesSettings = PlacesSettings()
+    holidays: tuple[dict[str, Any], ...] = ()
 
     @property
     def configuration_id(self) -> str:
         """The hash of what decides answers; not of threads and the like."""
-        parts = [self.models, self.placements, self.homepage, self.weather, self.places]
+        parts = [self.models, self.placements, self.homepage, self.weather, self.places, self.holidays]
         return "sha256:" + hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+    @property
+    def occasions(self) -> tuple[Occasion, ...]:
+        """The shop's own days: `[[holidays]]`, read and checked.
+
+        Raises:
+            ConfigurationError: one of them cannot be.
+        """
+        from personalization.situation.days.occasions import read_occasions  # most commands need no calendar
+
+        return read_occasions(self.holidays)
 
     @property
     def homepage_rules(self) -> HomepageRules:
@@ -213,6 +226,8 @@ def _with_standard_placements(written: dict[str, Any]) -> Configuration:
     rest = {name: value for name, value in written.items() if name != "placements"}
     configuration = msgspec.structs.replace(msgspec.convert(rest, Configuration), placements=placements)
     check_surroundings(configuration.weather, configuration.places)
+    if configuration.holidays:
+        _ = configuration.occasions  # says now what is wrong with them
     if configuration.homepage != HomepageSettings() or configuration.arms:
         _ = configuration.experiments, configuration.learning  # says now what is wrong with them
     return configuration

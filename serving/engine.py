@@ -196,6 +196,7 @@ class Engine:
         Raises:
             SnapshotRefused: it is much smaller or worse than the one in use, and not forced; nothing has changed.
         """
+        from recommender import buyers
         from recommender.checkpoints import Checkpoints
         from recommender.interactions import assembled
         from recommender.training import train
@@ -205,14 +206,18 @@ class Engine:
             cut = self.store.positions()
             check = self._guard if until is None and not force else lambda arrays: None
 
+            more: dict[str, Any] = {}
+
             def history() -> Interactions:
                 self.columns.extend(cut)
-                return assembled(self.columns.read(cut), until)
+                columns = self.columns.read(cut)
+                more.update(buyers.arrays_of(buyers.thresholds_of(columns, until)))
+                return assembled(columns, until)
 
             going_on = self._last() if from_last else None
             finished = Checkpoints(self.folder / "training")
             models = self.configuration.models
-            trained = train(history, models, self.snapshots, progress, check, going_on, finished)
+            trained = train(history, models, self.snapshots, progress, check, going_on, finished, more)
             if until is None:
                 self.snapshots.publish(trained.snapshot_id, cut, trained.reference_time)
                 self.drop_unneeded_segments()

@@ -9,11 +9,15 @@ import structlog
 
 from ingest.catalog import CatalogueView
 from ingest.folding.followers import FoldedStates
+from ingest.vocabulary.buyers import Thresholds
 from ingest.vocabulary.errors import Corrupt, NotFound
 from ingest.vocabulary.events import ProductUpserted, Recorded
 from ingest.vocabulary.ids import FROM_THE_START, ProductId
 from ingest.vocabulary.ports import StateStore
 from ingest.vocabulary.ranking import Candidates, Degradation
+from personalization.customer.profile import Profile
+from personalization.customer.segments import segment_of
+from recommender.buyers import thresholds_in
 from recommender.configuration import TrainingConfiguration
 from recommender.live import LiveModels
 from recommender.segments import Segment, TailProjection, entry_of, segment_key
@@ -78,6 +82,7 @@ class Moment:
         self._publication: Publication | None = None
         self._follower: TailFollower | None = None
         self._now: LiveModelsOfMoment | None = None
+        self._thresholds: Thresholds | None = None
 
     @property
     def publication(self) -> Publication | None:
@@ -89,6 +94,11 @@ class Moment:
         now = self._now
         assert now is not None, "refresh() comes first"
         return now
+
+    def segment_of(self, profile: Profile, now_ms: int) -> str | None:
+        """The segment of a customer, by what the published snapshot knows of the shop's buyers."""
+        thresholds = self._thresholds
+        return None if thresholds is None else segment_of(profile, thresholds, now_ms)
 
     def refresh(self) -> bool:
         """Pick up what was published since; whether there was anything. Answers go on meanwhile."""
@@ -105,6 +115,7 @@ class Moment:
             if self._follower is not None:
                 self._projector.detach(self._follower)
             self._publication, self._follower = publication, follower
+            self._thresholds = thresholds_in(snapshot)
             return True
 
     def _open(self, publication: Publication | None) -> tuple[Snapshot | None, tuple[Degradation, ...]]:

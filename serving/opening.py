@@ -20,7 +20,7 @@ from serving.app import allow_origins
 from serving.ask import Ask, page_from_body
 from serving.configuration import Configuration, Role
 from serving.home.ask import said_by
-from serving.home.making import EqualTables, homepages_of
+from serving.home.making import EqualTables, days_of, homepages_of
 from serving.home.places import places_of
 from serving.home.weather import NoWeather
 from serving.problems import problem_response, register_problems
@@ -162,8 +162,10 @@ def _add_homepage(app: Flask, keys: AccessKeys, configuration: Configuration, fo
         rows=_EmptyRows(configuration, clock),
         places=places_of(configuration.places, folder),
         weather=NoWeather(),
+        days=days_of(configuration),
         tables=lambda _: EqualTables(),
         price_of=lambda _: None,
+        segment_of=lambda _, __: None,
         clock=clock,
         shown=lambda _, __: None,
     )

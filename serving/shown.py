@@ -69,8 +69,9 @@ class ShownLists:
         """Sleep while nothing is shown; then let some gather, so that many share a commit."""
         while True:
             self._wake.wait()
-            last_round = self._closing.wait(GATHER_S)
+            self._closing.wait(GATHER_S)
             self._wake.clear()
+            last_round = self._closing.is_set()  # after clearing: whoever closes says so first, then wakes
             while self._queue:
                 if not self._write():
                     self._wake.set()  # try again after a pause

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
+from personalization.customer.engagement import merged_engagement
 from personalization.customer.entries import put
 from personalization.customer.orders import changed_revenue, trimmed_orders, with_cancellation
 from personalization.customer.profile import (
@@ -52,6 +53,7 @@ def merged(profile: Profile, other: Profile, absorbed: Subject) -> Profile:
         consent=merged_consent(profile.consent, other.consent),
         linked=_merged_linked(profile.linked, (*other.linked, absorbed)),
         touches=merged_touches(profile.touches, other.touches),
+        engagement=merged_engagement(profile.engagement, other.engagement),
     )
     for order_id in _cancelled_elsewhere(profile.recent_orders, other.recent_orders):
         if order_id in both.recent_orders:

@@ -6,8 +6,6 @@ An order counts once in whatever order the facts come: one that was cancelled be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal
-from functools import lru_cache
 from itertools import islice
 from operator import attrgetter
 
@@ -15,13 +13,13 @@ from msgspec.structs import replace
 
 from ingest.vocabulary.events import Line
 from ingest.vocabulary.ids import OrderId, ProductId
+from ingest.vocabulary.money import amount_e4_max, unit_e4
 from personalization.customer.entries import append, put
 from personalization.customer.profile import (
     OrderLine,
     Profile,
     Purchase,
     RecentOrder,
-    amount_e4_max,
     currencies_max,
     order_lines_max,
     purchased_max,
@@ -30,8 +28,6 @@ from personalization.customer.profile import (
     recent_orders_max,
     revenue_e4_max,
 )
-
-_exact = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])  # its own, so that no thread's settings reach the fold
 
 OrderLines = dict[ProductId, OrderLine]
 _product_id = attrgetter("product_id")
@@ -134,15 +130,6 @@ def order_lines(lines: tuple[Line, ...]) -> tuple[OrderLines, int]:
             amount_e4 = amount_e4_max
         products[product_id] = OrderLine(quantity, amount_e4)
     return products, min(total_e4, amount_e4_max)
-
-
-@lru_cache(maxsize=10_000)  # a shop has few prices, and decimals are slow
-def unit_e4(price: str) -> int:
-    """A unit price, half even to ten-thousandths; nothing where it is below nothing or no number."""
-    amount = _exact.multiply(Decimal(price), Decimal(10_000))
-    if not amount.is_finite() or amount <= 0:
-        return 0
-    return amount_e4_max if amount > amount_e4_max else int(_exact.to_integral_value(amount))
 
 
 def _returned(left: OrderLines, line: Line) -> int:

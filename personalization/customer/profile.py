@@ -14,6 +14,7 @@ import msgspec
 
 from ingest.vocabulary.errors import Corrupt, NewerVersion
 from ingest.vocabulary.ids import OrderId, ProductId, Subject
+from personalization.customer.engagement import NONE_YET, Engagement
 from personalization.customer.entries import newest_at_ms, newest_first
 from personalization.customer.touches import NO_TOUCHES, Touches
 
@@ -30,7 +31,6 @@ purpose_length_max = 50  # a purpose is a word
 linked_max = 20  # devices of one person; more is a shared account
 quantity_max = 1_000_000  # a typing mistake must not outgrow 64 bits
 weight_max = 1_000  # a hundred views; beyond that a product is simply the favourite
-amount_e4_max = 10**15  # one order of 100 000 million; a typing mistake must not outgrow 64 bits
 revenue_e4_max = 2**63 - 1  # what the encoding holds
 
 VERSION = 1
@@ -96,6 +96,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
         linked: subjects whose history moved here, the latest last.
         merged_into: the known subject that this one's history moved to, if it did.
         touches: which traffic sources brought them first, and to the newest visit.
+        engagement: how busy they were in the newest visit.
     """
 
     recents: Mapping[ProductId, Recent] = {}
@@ -113,6 +114,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     linked: tuple[Subject, ...] = ()
     merged_into: Subject | None = None
     touches: Touches = NO_TOUCHES
+    engagement: Engagement = NONE_YET
 
     @property
     def recent_products(self) -> tuple[ProductId, ...]:

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from ingest.vocabulary.clock import epoch_ms
-from ingest.vocabulary.context import Context
 from ingest.vocabulary.events import (
     CheckoutStarted,
     ConsentChanged,
     CustomerErased,
+    CustomerEvent,
     CustomerIdentified,
     EmailClicked,
     Event,
@@ -37,6 +37,7 @@ from ingest.vocabulary.events import (
     WishlistRemoved,
 )
 from ingest.vocabulary.ids import ProductId
+from personalization.customer.engagement import after_action
 from personalization.customer.entries import append, put, without
 from personalization.customer.merge import bounded_consent, merged
 from personalization.customer.orders import order_lines, with_cancellation, with_order, with_refund
@@ -58,6 +59,19 @@ from personalization.customer.touches import after_visit, session_gap_ms
 
 # Interest in tenths of a view. Buying says most; a click says little, since the view it leads to is told as well.
 VIEW, CLICK, WISH, ADD, ORDER, REVIEW = 10, 3, 20, 30, 50, 10
+# The same for how busy somebody is; looking around is of no product, but it is something that is done.
+LIST, SEARCH = 5, 10
+_ENGAGING: Mapping[type[Event], int] = {
+    ListViewed: LIST,
+    Searched: SEARCH,
+    RankingClicked: CLICK,
+    EmailClicked: CLICK,
+    WishlistAdded: WISH,
+    ProductAdded: ADD,
+    CheckoutStarted: ADD,
+    OrderCompleted: ORDER,
+    ProductReviewed: REVIEW,
+}
 
 
 def evolve(profile: Profile | None, event: Event) -> Profile | None:
@@ -115,7 +129,7 @@ def _visited(profile: Profile, event: Event) -> Profile:
             after = profile if product_id is None else _interested(profile, product_id, CLICK, at_ms)
         case _:
             return profile
-    return _come_by(after, profile, event.context, at_ms)
+    return _come_by(after, profile, event, at_ms)
 
 
 def _viewed(profile: Profile, event: ProductViewed, at_ms: int) -> Profile:
@@ -128,6 +142,7 @@ def _viewed(profile: Profile, event: ProductViewed, at_ms: int) -> Profile:
         sessions=sessions,
         views=profile.views + 1,
         touches=after_visit(profile.touches, event.context, at_ms),
+        engagement=after_action(profile.engagement, 100 * VIEW, at_ms),
     )
 
 
@@ -135,7 +150,7 @@ def _identified(profile: Profile, event: CustomerIdentified, at_ms: int) -> Prof
     """A visitor who turned out to be somebody else leaves a pointer; what comes later folds on it as usual."""
     if event.known != event.subject:
         return Profile(merged_into=event.known)
-    return _come_by(profile, profile, event.context, at_ms)
+    return _come_by(profile, profile, event, at_ms)
 
 
 def _expired(profile: Profile, last_seen_ms: int) -> Profile:
@@ -207,15 +222,18 @@ def _with_interest(
     return append(recents, changed, recents_max, at_ms)
 
 
-def _come_by(after: Profile, before: Profile, context: Context | None, at_ms: int) -> Profile:
-    """The profile with when the shopper was in the shop, and what brought them."""
+def _come_by(after: Profile, before: Profile, event: CustomerEvent, at_ms: int) -> Profile:
+    """The profile with when the shopper was in the shop, what brought them, and how busy they are."""
+    repeated = isinstance(event, OrderCompleted) and event.order_id in before.recent_orders
+    tenths = 0 if repeated else _ENGAGING.get(type(event), 0)
     first_seen_ms, last_seen_ms, sessions = _seen(before, at_ms)
     return replace(
         after,
         first_seen_ms=first_seen_ms,
         last_seen_ms=last_seen_ms,
         sessions=sessions,
-        touches=after_visit(before.touches, context, at_ms),
+        touches=after_visit(before.touches, event.context, at_ms),
+        engagement=after_action(before.engagement, 100 * tenths, at_ms) if tenths else before.engagement,
     )
 
 

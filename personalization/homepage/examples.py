@@ -2,7 +2,7 @@
 
 Fields are not independent: a date has one weekday, a temperature one comfort, a source and medium one channel. An
 example is searched among a few likely values; none found does not say that there is none. What is not looked at: which
-browser runs on which system and device.
+browser runs on which system and device, and which holiday falls on which day.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from itertools import product
 
 from ingest.vocabulary.clock import DAY_S
 from ingest.vocabulary.context import TrafficSource
+from personalization.customer.segments import OF_ONE_ORDER, SEGMENTS
 from personalization.homepage.fields import FIELDS, MOMENT, PLACE_OF, Fact, Facts, calendar_of
 from personalization.homepage.regions import Box, Numbers, Words, before
 from personalization.situation.channels import channel_of
+from personalization.situation.days.ahead import NONE
 from personalization.situation.seasons import hemisphere_of, season_of
 from personalization.situation.visitor import acquaintance_of
 from personalization.situation.weather import comfort_of, temperature
@@ -35,7 +37,13 @@ _MEDIA = (
 )
 _CAMPAIGNS = (None, "cross-network")
 _COUNTRIES = ("gb", "au")
-_OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "segment", "first_channel"))
+_NAMED_DAYS = (
+    ("holiday", "next_holiday", "days_to_holiday"),
+    ("occasion", "next_occasion", "days_to_occasion"),
+)
+_OF_PERSON = tuple(PLACE_OF[name] for name in ("cart_value", "first_channel"))
+_OF_VISIT = tuple(PLACE_OF[name] for name in ("session_depth", "engagement"))
+_SEGMENT = PLACE_OF["segment"]
 
 Chosen = dict[int, Fact]
 
@@ -81,11 +89,22 @@ def _person(box: Box) -> Iterator[Chosen]:
         kind = acquaintance_of(int(came or 0), int(bought or 0)) if known else None
         if not known and (came is not None or bought is not None):
             continue
-        depths = [each for each in _candidates(box, PLACE_OF["session_depth"], (0.0,)) if (each is not None) == known]
+        now = [[each for each in _candidates(box, place, (0.0,)) if (each is not None) == known] for place in _OF_VISIT]
         rest = {place: [each for each in _candidates(box, place) if known or each is None] for place in _OF_PERSON}
-        if depths and all(rest.values()) and _allows(box, visitor, kind):
-            counts: Chosen = {visits: came, orders: bought, visitor: kind, PLACE_OF["session_depth"]: depths[0]}
+        rest[_SEGMENT] = [each for each in _candidates(box, _SEGMENT, SEGMENTS) if _may_be(each, bought)]
+        if all(now) and all(rest.values()) and _allows(box, visitor, kind):
+            counts: Chosen = {visits: came, orders: bought, visitor: kind}
+            counts |= {place: each[0] for place, each in zip(_OF_VISIT, now, strict=True)}
             yield counts | {place: each[0] for place, each in rest.items()}
+
+
+def _may_be(segment: Fact, orders: Fact) -> bool:
+    """Whether somebody with so many orders may be in a segment."""
+    if segment is None or orders is None:
+        return segment is None
+    if orders == 0:
+        return segment == "prospect"
+    return segment in OF_ONE_ORDER if orders == 1 else segment != "prospect"
 
 
 def _touch(box: Box) -> Iterator[Chosen]:
@@ -105,16 +124,53 @@ def _calendar(box: Box) -> Iterator[Chosen]:
     country = PLACE_OF["country"]
     nothing: Chosen = dict.fromkeys((PLACE_OF[name] for name in ("date", "month", "weekday", "season", "time")), None)
     countries = _candidates(box, country, _COUNTRIES)
-    if all(_allows(box, place, None) for place in nothing):
+    unnamed = _unnamed(box)
+    with_holidays, without_holidays = (_named(box, country_known=known) for known in (True, False))
+    if unnamed is not None and all(_allows(box, place, None) for place in nothing):
+        nothing |= unnamed
         yield {**nothing, country: countries[0], MOMENT: _candidates(box, MOMENT, (_noon(TRIED_DAY),))[-1]}
     times = [each for each in _candidates(box, PLACE_OF["time"], (720.0,)) if each is not None]
     for day, code in product(_days(box) if times else (), countries):
         moments = [each for each in _candidates(box, MOMENT, (_noon(day),)) if _near(each, day)]
+        named = with_holidays if isinstance(code, str) else without_holidays
         found: Chosen = {PLACE_OF[name]: str(value) for name, value in calendar_of(day).items()}
         found[PLACE_OF["season"]] = season_of(day, hemisphere_of(code if isinstance(code, str) else None))
-        if moments and all(_allows(box, place, fact) for place, fact in found.items()):
+        if moments and named is not None and all(_allows(box, place, fact) for place, fact in found.items()):
             found |= {PLACE_OF["date"]: float(day.toordinal()), PLACE_OF["time"]: times[0]}
-            yield {**found, country: code, MOMENT: moments[0]}
+            yield {**found, **named, country: code, MOMENT: moments[0]}
+
+
+def _unnamed(box: Box) -> Chosen | None:
+    """Nothing is known of named days, if the box allows it: as where the day is not known."""
+    every = [PLACE_OF[name] for names in _NAMED_DAYS for name in names]
+    return dict.fromkeys(every, None) if all(_allows(box, place, None) for place in every) else None
+
+
+def _named(box: Box, *, country_known: bool) -> Chosen | None:
+    """Public holidays, which need a country, and the shop's own days: three parts each that go together."""
+    chosen: Chosen = {}
+    for names in _NAMED_DAYS:
+        known = country_known or names[0] != "holiday"
+        found = next((parts for parts in _name_and_days(box, names) if known or set(parts.values()) == {None}), None)
+        if found is None:
+            return None
+        chosen |= found
+    return chosen
+
+
+def _name_and_days(box: Box, names: tuple[str, str, str]) -> Iterator[Chosen]:
+    """What a day is called, what the next one is, and how far away: all known or none, and 0 days within it."""
+    today, coming, days = (PLACE_OF[name] for name in names)
+    if all(_allows(box, place, None) for place in (today, coming, days)):
+        yield {today: None, coming: None, days: None}
+    away = next((each for each in _candidates(box, days, (1.0,)) if each), None)
+    for name in [each for place in (coming, today) for each in _candidates(box, place, ("a day",))]:
+        if name in (None, NONE) or not _allows(box, coming, name):
+            continue
+        if _allows(box, today, name) and _allows(box, days, 0.0):
+            yield {today: name, coming: name, days: 0.0}
+        if away is not None and _allows(box, today, NONE):
+            yield {today: NONE, coming: name, days: away}
 
 
 def _days(box: Box) -> Iterator[date]:

@@ -11,7 +11,10 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, NamedTuple, get_args
 
 from ingest.vocabulary.context import TEXT_LENGTH_MAX, Device
+from personalization.customer.engagement import POINTS_A_VIEW, points_max
+from personalization.customer.segments import SEGMENTS
 from personalization.situation.channels import CHANNELS
+from personalization.situation.days.ahead import AHEAD_DAYS_MAX
 from personalization.situation.parts import within
 from personalization.situation.resolve import Situation
 from personalization.situation.seasons import MONTHS, SEASONS, WEEKDAYS
@@ -26,6 +29,7 @@ Facts = tuple[Fact, ...]
 UNKNOWN = "unknown"
 MINUTES_A_DAY = 1_440
 COUNT_MAX = 1_000_000  # of visits, orders, products; a typing mistake must not outgrow a float's whole numbers
+ENGAGEMENT_MAX = points_max / POINTS_A_VIEW
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1).toordinal(), date(2999, 12, 31).toordinal()
 _LAST_MOMENT = datetime(2999, 12, 31, tzinfo=UTC).timestamp()
 
@@ -85,12 +89,19 @@ FIELDS = (
     _choice("month", MONTHS, "local month"),
     _choice("weekday", WEEKDAYS, "local day of the week"),
     Field("time", "time", "local time of day, in minutes", (), 0, MINUTES_A_DAY - 1),
+    Field("holiday", "word", "the public holiday it is where the visitor is; none on other days"),
+    Field("next_holiday", "word", "the same, or the next one"),
+    Field("days_to_holiday", "count", "days until that; 0 on the day", (), 0, AHEAD_DAYS_MAX),
+    Field("occasion", "word", "the shop's own day or season that it is; none on other days"),
+    Field("next_occasion", "word", "the same, or the next one"),
+    Field("days_to_occasion", "count", "days until that begins; 0 within it", (), 0, AHEAD_DAYS_MAX),
     _choice("visitor", ACQUAINTANCES, "how well the shop knows the visitor"),
     _count("visits", "visits, this one included"),
     _count("orders", "orders that were kept"),
     _count("session_depth", "products looked at in this visit"),
+    Field("engagement", "number", "how busy the visitor is now, in views that fade", (), 0, ENGAGEMENT_MAX),
     Field("cart_value", "number", "what the cart is worth, in the shop's currency", (), 0, CART_VALUE_MAX),
-    Field("segment", "word", "the customer's segment"),
+    _choice("segment", SEGMENTS, "RFM segment among the shop's buyers"),
     Field("moment", "moment", "the moment, in Unix seconds: schedules only", (), 0, _LAST_MOMENT),
 )
 PLACE_OF = {field.name: place for place, field in enumerate(FIELDS)}

@@ -24,6 +24,8 @@ REFERRED = 0.7  # browsers cut referrers, and leave them away
 SNIFFED = 0.7  # a user agent says many things that are not so
 MEASURED = 0.9  # a weather provider's reading for a coarse place
 COUNTED = 0.9  # a profile: somebody on a new device looks new
+REGION_GUESSED = 0.6  # the shop's own region stands for the visitor's of the same country
+ESTIMATED = 0.6  # a feast that begins when the moon is seen may be a day off
 GUESSED = 0.3  # the shop's default
 
 HEADER_LENGTH_MAX = 1_000  # browsers send 150 to 400 characters

@@ -7,7 +7,7 @@ page; what a profile says counts from the page after; what an order adds counts 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
 import msgspec
 
@@ -18,12 +18,15 @@ from personalization.customer.touches import DIRECT, NO_TOUCHES, Touches, sessio
 from personalization.situation.channels import Channel, channel_of
 from personalization.situation.client_hints import Hints, read_hints
 from personalization.situation.consent import NOTHING_SAID, refusal
+from personalization.situation.days.ahead import NO_CALENDAR, NONE, Ahead, Calendar
 from personalization.situation.parts import (
     COUNTED,
+    ESTIMATED,
     FORM_FACTOR,
     GUESSED,
     HINTED,
     MEASURED,
+    REGION_GUESSED,
     SNIFFED,
     Origin,
     Part,
@@ -40,6 +43,7 @@ from personalization.situation.weather import Comfort, Reading, above_normal, co
 
 _DESKTOPS = frozenset({"windows", "macos", "linux", "chromeos"})
 _NO_READING = Reading()
+CALENDAR_DAYS_MAX = 366  # from now, either way: further away holidays are anybody's guess, and visitors are elsewhere
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -53,14 +57,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         own_hosts: hosts of the shop, which are no source of a visit.
         found: the place that a database or a CDN's header tells, with its confidence and basis.
         latitude: of that place, to a tenth of a degree; it decides the hemisphere.
-        zone: the time zone of that place.
+        zone: the time zone of that place; region: the part of its country, by the end of its ISO 3166-2 code.
         shop: where the shop sells, for what nothing else tells.
-        shop_zone: the shop's time zone.
+        shop_zone, shop_region: the shop's time zone and region.
+        calendar: knows public holidays, and the shop's own days.
         reading: a provider's weather for the place and hour.
         at_shop: whether that is the shop's place, because nothing tells the visitor's.
         profile: what is known of whoever asks; None for nobody, and where they refused.
         touches: the first touch and the visit's, if they are kept.
-        segment: of the customer, by whatever keeps segments.
+        segment: of the customer, among the shop's buyers.
         price_of: current prices, for the value of a cart.
         refused: why the person must be left out, in words; empty where nothing speaks against it.
     """
@@ -76,6 +81,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: tzinfo | None = None
     shop: Place | None = None
     shop_zone: tzinfo | None = None
+    region: str | None = None
+    shop_region: str | None = None
+    calendar: Calendar = NO_CALENDAR
     reading: Reading | None = None
     at_shop: bool = False
     profile: Profile | None = None
@@ -97,6 +105,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     place: Part[Place]
     local_time: Part[datetime]
     season: Part[Season]
+    holiday: Part[str]
+    next_holiday: Part[str]
+    days_to_holiday: Part[int]
+    occasion: Part[str]
+    next_occasion: Part[str]
+    days_to_occasion: Part[int]
     weather: Part[WeatherCondition]
     temperature_c: Part[float]
     comfort: Part[Comfort]
@@ -106,6 +120,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     orders: Part[int]
     session_depth: Part[int]
     cart_value: Part[float]
+    engagement: Part[float]
     segment: Part[str]
     personal: bool
     impersonal: str
@@ -128,6 +143,7 @@ def resolve(seen: Seen) -> Situation:
         place=place,
         local_time=local_time,
         season=_season(seen, place, local_time),
+        **_days(seen, place, local_time),
         **_weather(seen, stated),
         **_person(seen, personal=not impersonal),
         personal=not impersonal,
@@ -244,6 +260,50 @@ def _season(seen: Seen, place: Part[Place], local_time: Part[datetime]) -> Part[
     return Part(season, _weaker(place.source), confidence, "month and hemisphere") if season else unknown()
 
 
+def _days(seen: Seen, place: Part[Place], local_time: Part[datetime]) -> dict[str, Part]:  # type: ignore[type-arg]
+    """Public holidays where the visitor is, and the shop's own days."""
+    day = _near_day(seen, local_time)
+    country = (place.value.country or "").upper() if place.value is not None else ""
+    holidays: dict[str, Part] = _told_days("holiday", None, unknown())  # type: ignore[type-arg]
+    if day is not None and country:
+        region, sure = _region(seen, place, country)
+        where = f"{country}-{region}" if region else country
+        confidence = min(place.confidence, local_time.confidence, sure)
+        source = "default" if "default" in (place.source, local_time.source) else _weaker(place.source)
+        basis: Part[Place] = Part(place.value, source, confidence, f"public holidays of {where}")
+        holidays = _told_days("holiday", seen.calendar.holiday(country, region, day), basis)
+    own = None if day is None else seen.calendar.occasion(country or None, day)
+    return holidays | _told_days("occasion", own, _follows(own, local_time))
+
+
+def _near_day(seen: Seen, local_time: Part[datetime]) -> date | None:
+    """The local day, if it is near enough to now."""
+    if local_time.value is None:
+        return None
+    day = local_time.value.date()
+    return day if abs((day - seen.now.date()).days) <= CALENDAR_DAYS_MAX else None
+
+
+def _region(seen: Seen, place: Part[Place], country: str) -> tuple[str | None, float]:
+    """The region of a country, and how sure it is that of the visitor: the shop's, for want of a better one."""
+    found = seen.found.value if seen.found is not None else None
+    if seen.region is not None and found is not None and found.country == country:
+        return seen.region, 1.0
+    if seen.shop_region is not None and seen.shop is not None and seen.shop.country == country:
+        return seen.shop_region, REGION_GUESSED
+    return None, 1.0
+
+
+def _told_days(name: str, told: Ahead | None, basis: Part) -> dict[str, Part]:  # type: ignore[type-arg]
+    """The three parts that a day among named ones makes."""
+    if told is None:
+        return {name: unknown(), f"next_{name}": unknown(), f"days_to_{name}": unknown()}
+    coming = basis if told.sure else Part(basis.value, basis.source, min(basis.confidence, ESTIMATED), basis.basis)
+    today = coming if told.today != NONE else basis
+    values = ((name, told.today, today), (f"next_{name}", told.coming, coming), (f"days_to_{name}", told.days, coming))
+    return {part: Part(value, sure.source, sure.confidence, sure.basis) for part, value, sure in values}
+
+
 def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[type-arg]
     """What the caller states, else what was measured."""
     said, reading = stated.weather, seen.reading or _NO_READING
@@ -252,6 +312,8 @@ def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[ty
         given(temperature(said.temperature_c) if said is not None else None, "context.weather"),
         _measured(temperature(reading.temperature_c), seen),
     )
+    day_mean_c = temperature(reading.day_mean_c) if warmth.source != "given" else None
+    of_day = warmth.value if day_mean_c is None or warmth.value is None else day_mean_c
     return {
         "weather": best(
             given(condition if condition != "unknown" else None, "context.weather"),
@@ -259,7 +321,7 @@ def _weather(seen: Seen, stated: Context) -> dict[str, Part]:  # type: ignore[ty
         ),
         "temperature_c": warmth,
         "comfort": _follows(comfort_of(warmth.value), warmth),
-        "above_normal_c": _follows(above_normal(warmth.value, temperature(reading.normal_c)), warmth),
+        "above_normal_c": _follows(above_normal(of_day, temperature(reading.normal_c)), warmth),
     }
 
 
@@ -271,11 +333,11 @@ def _measured(value: object, seen: Seen) -> Part:  # type: ignore[type-arg]
 
 def _person(seen: Seen, *, personal: bool) -> dict[str, Part]:  # type: ignore[type-arg]
     if not personal or seen.profile is None:
-        names = ("acquaintance", "visits", "orders", "session_depth", "cart_value", "segment")
+        names = ("acquaintance", "visits", "orders", "session_depth", "cart_value", "engagement", "segment")
         return {name: unknown() for name in names}
     visitor = visitor_of(seen.profile, epoch_ms(seen.now), seen.price_of)
     parts = {name: derived(value, COUNTED, "profile") for name, value in msgspec.structs.asdict(visitor).items()}
-    return {**parts, "segment": given(seen.segment, "segment")}
+    return {**parts, "segment": derived(seen.segment, COUNTED, "profile, among the shop's buyers")}
 
 
 def _default(value: Place | datetime | None, basis: str) -> Part:  # type: ignore[type-arg]

@@ -1,7 +1,7 @@
 """The local day: its season, by the hemisphere it is lived in.
 
 Meteorological seasons: spring is March to May in the north, September to November in the south. Between the tropics
-there are none. Holidays are not known: the library that keeps them is no dependency.
+there are none.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from ingest.vocabulary.ids import ProductId
+from personalization.customer.engagement import views_at
 from personalization.customer.profile import Profile
 from personalization.customer.touches import session_gap_ms
 
@@ -22,13 +23,17 @@ PriceOf = Callable[[ProductId], float | None]
 
 
 class Visitor(msgspec.Struct, frozen=True, gc=False):
-    """Counts of a visitor. `session_depth` is the number of products of the visit under way; money is the shop's."""
+    """Counts of a visitor. `session_depth` is the number of products of the visit under way; money is the shop's.
+
+    `engagement` is how busy they are, in views that fade.
+    """
 
     acquaintance: Acquaintance
     visits: int
     orders: int
     session_depth: int
     cart_value: float | None
+    engagement: float
 
 
 def acquaintance_of(visits: int, orders: int) -> Acquaintance:
@@ -46,7 +51,14 @@ def visitor_of(profile: Profile, now_ms: int, price_of: PriceOf) -> Visitor:
     begins = profile.last_seen_ms is None or now_ms - profile.last_seen_ms > session_gap_ms
     visits = profile.sessions + begins
     depth = 0 if begins else _depth(profile)
-    return Visitor(acquaintance_of(visits, profile.orders), visits, profile.orders, depth, _worth(profile, price_of))
+    return Visitor(
+        acquaintance_of(visits, profile.orders),
+        visits,
+        profile.orders,
+        depth,
+        _worth(profile, price_of),
+        0.0 if begins else views_at(profile.engagement, now_ms),
+    )
 
 
 def _depth(profile: Profile) -> int:

@@ -40,11 +40,16 @@ _OPENWEATHER_STORM = frozenset({771, 781})  # squalls, tornado
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """What a provider says of a place and hour; the normal is what this day of the year has there on average."""
+    """What a provider says of a place and hour; the normal is what this day of the year has there on average.
+
+    `day_mean_c` is the mean of this very day: what a normal is compared with, so that an afternoon is not called warm
+    for being one.
+    """
 
     condition: WeatherCondition = "unknown"
     temperature_c: float | None = None
     normal_c: float | None = None
+    day_mean_c: float | None = None
 
 
 def condition_of_wmo(code: object, *, day: bool = True) -> WeatherCondition:

@@ -40,7 +40,15 @@ from ingest.vocabulary.ids import OrderId
 from ingest.vocabulary.ranking import CART, ORDER, VIEW, WISHLIST
 from recommender.columns.catalogue import AVAILABILITY, CURRENCY, PRICE, STATED, STOCK
 from recommender.columns.shape import NAMES, STREAMS, Arrays, Name
-from recommender.facts import QUANTITY_MAX, event_hash, lines_that_count, microseconds, occurred_s, order_hash
+from recommender.facts import (
+    QUANTITY_MAX,
+    amounts_e4,
+    event_hash,
+    lines_that_count,
+    microseconds,
+    occurred_s,
+    order_hash,
+)
 from recommender.people import PURPOSES
 from recommender.shown import POSITIONS_MAX, about_of, request_hash
 from recommender.sightings import situation_of
@@ -123,10 +131,11 @@ class Gathering:
 
     def _ordered(self, event: OrderCompleted) -> None:
         lines = sorted(lines_that_count(event.lines).items())
-        placed = (event_hash(event), self._order(event.order_id), self._subject(event), len(lines))
+        amounts, currency = amounts_e4(event.lines), self._number("currency", (event.currency or "").encode())
+        placed = (event_hash(event), self._order(event.order_id), self._subject(event), currency, len(lines))
         self._put("orders", *_times(event), *placed)
         for product, quantity in lines:
-            self._put("order_lines", self._product(product), quantity)
+            self._put("order_lines", self._product(product), quantity, amounts[product])
 
     def _cancelled(self, event: OrderCancelled | OrderRefunded) -> None:
         self._put("cancellations", *_times(event), self._order(event.order_id))

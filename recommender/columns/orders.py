@@ -20,6 +20,7 @@ class StandingOrders(NamedTuple):
 
     Attributes:
         time_s, event, order, subject, size: (n,) of each order; `order` is the number of its name.
+        currency, spent_e4: (n,) the number of the currency's name, and what is left of the order comes to.
         line_order: (m,) place of the line's order; product, quantity: (m,).
     """
 
@@ -28,6 +29,8 @@ class StandingOrders(NamedTuple):
     order: Array
     subject: Array
     size: CountVector
+    currency: Array
+    spent_e4: CountVector
     line_order: CountVector
     product: Array
     quantity: CountVector
@@ -48,12 +51,16 @@ def standing_orders(columns: Arrays, product: Array, products: int, is_erased: M
     line = start[told][line_order] + within
     of_line = product[columns["order_lines.product"][line]].astype(np.int64)
     order = columns["orders.order"][told]
-    quantity = columns["order_lines.quantity"][line].astype(np.int64)
-    quantity -= _returned(columns, product, products, order[line_order] * np.int64(products) + of_line)
+    ordered = columns["order_lines.quantity"][line].astype(np.int64)
+    quantity = ordered - _returned(columns, product, products, order[line_order] * np.int64(products) + of_line)
     out = is_erased[columns["orders.subject"][told]] | np.isin(order, columns["cancellations.order"])
     stays = (quantity > 0) & ~out[line_order]
     left = np.bincount(line_order[stays], minlength=len(told)).astype(np.int64)
     place = np.cumsum(left > 0) - 1
+    amount_e4 = columns["order_lines.amount_e4"][line]
+    amount_e4 = np.where(quantity == ordered, amount_e4, amount_e4 // np.maximum(ordered, 1) * quantity)
+    spent_e4 = np.zeros(len(told), np.int64)
+    np.add.at(spent_e4, line_order[stays], amount_e4[stays])
     told, stands = told[left > 0], np.flatnonzero(stays)
     return StandingOrders(
         time_s=columns["orders.time_s"][told],
@@ -61,6 +68,8 @@ def standing_orders(columns: Arrays, product: Array, products: int, is_erased: M
         order=columns["orders.order"][told],
         subject=columns["orders.subject"][told],
         size=left[left > 0],
+        currency=columns["orders.currency"][told],
+        spent_e4=spent_e4[left > 0],
         line_order=place[line_order[stands]],
         product=of_line[stands],
         quantity=quantity[stands],
@@ -95,10 +104,11 @@ def _by_lines(columns: Arrays, product: Array, in_time: CountVector, is_same: Ma
     """The same order, where tellings that nothing else tells apart are in order of their lines."""
     end = np.cumsum(columns["orders.lines"], dtype=np.int64)
 
-    def lines(telling: int) -> list[tuple[int, int]]:
+    def lines(telling: int) -> list[tuple[int, ...]]:
         own = slice(int(end[telling]) - int(columns["orders.lines"][telling]), int(end[telling]))
         numbers = product[columns["order_lines.product"][own]].tolist()
-        return sorted(zip(numbers, columns["order_lines.quantity"][own].tolist(), strict=True))
+        told = (columns[f"order_lines.{name}"][own].tolist() for name in ("quantity", "amount_e4"))
+        return sorted(zip(numbers, *told, strict=True))
 
     begins = np.flatnonzero(np.concatenate(([True], ~is_same)))
     for begin, stop in pairwise([*begins.tolist(), len(in_time)]):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 VERSION = 1  # of what the columns mean
 
-Name = Literal["subject", "product", "order", "situation", "placement"]
+Name = Literal["subject", "product", "order", "situation", "placement", "currency"]
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -31,7 +31,14 @@ class Column(NamedTuple):
     rows: str | None = None
 
 
-NAMES: Mapping[Name, bool] = {"subject": False, "product": True, "order": False, "situation": True, "placement": True}
+NAMES: Mapping[Name, bool] = {
+    "subject": False,
+    "product": True,
+    "order": False,
+    "situation": True,
+    "placement": True,
+    "currency": True,
+}
 """What rows refer to by number, and whether the name itself is kept beside its hash: a subject's never is."""
 
 _TIME = {"known_us": Column("i8"), "time_s": Column("i8")}
@@ -51,9 +58,10 @@ STREAMS: Mapping[str, Mapping[str, Column]] = {
         "event": Column("u8"),
         "order": Column(_NUMBER, of="order"),
         "subject": Column(_NUMBER, of="subject"),
+        "currency": Column(_NUMBER, of="currency"),
         "lines": Column("i4", rows="order_lines"),
     },
-    "order_lines": {"product": Column(_NUMBER, of="product"), "quantity": Column("i4")},
+    "order_lines": {"product": Column(_NUMBER, of="product"), "quantity": Column("i4"), "amount_e4": Column("i8")},
     "returns": {
         **_TIME,
         "order": Column(_NUMBER, of="order"),
@@ -107,7 +115,7 @@ STREAMS: Mapping[str, Mapping[str, Column]] = {
 """The streams.
 
     deeds: views, carts, wishes and clicks. orders, returns: with the lines that count, in order of product ids;
-        `content` recognises a return that was told twice.
+        `content` recognises a return that was told twice, `amount_e4` is what an order's line comes to.
     words: of consent, one for each of `PURPOSES` that is spoken of. erasures, links: of subjects.
     sightings: who was in which situation. lists, list_clicks: what was shown, in its order, and clicked of it; see
         `recommender.shown`. product_facts: of the catalogue, with the facts themselves.

@@ -40,6 +40,9 @@ class Stores(NamedTuple):
         blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
         typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
+        fresh: (products,) where in time a product's interactions lie, of all: from 0, the oldest, to 1.
+        alive: (products, len(moments) + 1) the logarithm of how much more a product was taken between two `moments`
+            than its whole count tells; moments: Unix seconds, ascending.
         factors: (products × factors,) as `fold_in` wants them; none where nobody asks for them.
     """
 
@@ -64,6 +67,9 @@ class Stores(NamedTuple):
     typical: Array
     popular: Array
     recent: Array
+    fresh: Array
+    alive: Array
+    moments: Array
     factors: Array
 
 

@@ -19,9 +19,9 @@ from recommender.kernels.vectors import bits_of, float_of, inner
 Array = NDArray[Any]
 
 PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm of that
-EXTRA = 15  # features of the product and the history, below
+EXTRA = 17  # features of the product and the history, below
 SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(11)
-FAMILIAR, FAMILIAR_LOG, RATE, DUE = range(11, EXTRA)
+FAMILIAR, FAMILIAR_LOG, RATE, DUE, FRESH, ALIVE = range(11, EXTRA)
 DUE_MAX = 3.0  # intervals since a product was taken last; whoever waited longer has given it up
 _SMALLEST = 1e-3  # shares below it are alike
 SILENT = -6.907755  # the logarithm of the share of a component that says nothing
@@ -76,7 +76,7 @@ def gather(
     for at in range(kept):
         place = scratch.slot[row[at]]
         because[at] = scratch.because[place] if scratch.totals[place, strongest] > 0 else -1
-    describe(kept, row, score, len(product), bought, stores, scratch, features)
+    describe(kept, row, score, len(product), now_s, bought, stores, scratch, features)
     describe_factors(kept, row, count, stores, scratch, features)
     release(found, count, scratch)
     return kept
@@ -88,6 +88,7 @@ def describe(
     row: Array,
     score: Array,
     length: int,
+    now_s: int,
     bought: Array,
     stores: Stores,
     scratch: Scratch,
@@ -98,6 +99,7 @@ def describe(
     extra = PER_COMPONENT * components
     scale = scratch.scale
     nothing = logarithm(_SMALLEST)
+    era = np.searchsorted(stores.moments, now_s, side="right")
     for at in range(kept):
         there = row[at]
         totals = scratch.totals[scratch.slot[there]]
@@ -117,6 +119,8 @@ def describe(
                 break
         features[at, extra + POPULAR] = stores.popular[there]
         features[at, extra + RECENT] = stores.recent[there]
+        features[at, extra + FRESH] = stores.fresh[there]
+        features[at, extra + ALIVE] = stores.alive[there, era]
         features[at, extra + LENGTH] = min(length, 20)
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
 

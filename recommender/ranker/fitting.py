@@ -8,11 +8,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.vocabulary.ranking import FloatVector, Purpose
+from ingest.vocabulary.ranking import CountVector, FloatVector, Purpose
 from recommender.candidates.gathering import Gathered, gather_questions, labels_of
 from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
+from recommender.kernels.collecting import Stores
 from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
 from recommender.kernels.trees import Trees, score_trees
 from recommender.questions import Questions
@@ -24,14 +25,16 @@ from recommender.ranker.lessons import Lesson, Teaching, learn_lesson
 from recommender.ranker.logit import fit_logit
 from recommender.ranker.trees import fit_trees
 
-QUESTIONS_MAX = 8_000
+QUESTIONS_MAX = 24_000  # that are asked
+TELLING_MAX = 6_500  # of which a target is a candidate: only these say how to order candidates
+_QUESTIONS_AT_ONCE = 2_000
 BLEND_QUESTIONS_MAX = 1_500
-TREES_QUESTIONS_MIN = 2_000  # below it trees learn noise
+TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
 TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
 JUDGING = ComparisonConfiguration(
-    confidence=0.8
+    confidence=0.6
 )  # taking trees that are as good costs little, missing better ones much
 _FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
@@ -130,12 +133,38 @@ class _Asked(NamedTuple):
 def _asked(
     shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, threads: int, teaching: Teaching | None
 ) -> _Asked:
-    some = questions.sampled(QUESTIONS_MAX, 0)
-    gathered = gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads)
+    gathered, some = _telling(stores_of(shared, plan, purpose), questions, plan.candidates, threads)
     choices = choices_of(gathered, some)
     if teaching is None or choices.queries < LESSON_QUESTIONS_MIN:
         return _Asked(choices)
     return _Asked(choices, teaching.weighted(choices, some), teaching.appeal_of(gathered, some))
+
+
+def _telling(stores: Stores, questions: Questions, candidates: int, threads: int) -> tuple[Gathered, Questions]:
+    """The questions that say something, in their order, and their candidates: some were taken and some were not.
+
+    They are drawn until `TELLING_MAX` are found: a question without its target among the candidates orders nothing.
+
+    Memory: the candidates of those, twice for a moment, and of `_QUESTIONS_AT_ONCE` more.
+    """
+    generator = np.random.default_rng(0)
+    drawn = generator.permutation(len(questions))[:QUESTIONS_MAX]
+    parts, places, found = list[Gathered](), list[CountVector](), 0
+    for first in range(0, max(len(drawn), 1), _QUESTIONS_AT_ONCE):
+        rows = np.sort(drawn[first : first + _QUESTIONS_AT_ONCE])
+        some = questions.take(rows)
+        gathered = gather_questions(stores, some, candidates, threads)
+        taken = labels_of(gathered, some.targets).sum(axis=1)
+        kept = np.flatnonzero((taken > 0) & (taken < gathered.found))
+        parts.append(Gathered(gathered.found[kept], gathered.row[kept], gathered.features[kept]))
+        places.append(rows[kept])
+        found += len(kept)
+        if found >= TELLING_MAX:
+            break
+    place = np.concatenate(places)
+    order = np.argsort(place)
+    count, row, features = (np.concatenate([part[column] for part in parts])[order] for column in range(3))
+    return Gathered(count, row, features), questions.take(place[order])
 
 
 def _ordered(asked: _Asked, blend: tuple[float, ...], names: tuple[str, ...], model: str, threads: int) -> Learned:

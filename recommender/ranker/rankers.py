@@ -51,7 +51,7 @@ class Rankers:
         self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
         self._rankers: dict[str, _Ranker] = {}
         units = posting_units(arrays["history_start"], arrays["posting_entry"])
-        shared, scratch = {**arrays, "posting_unit": units}, None
+        shared, scratch = {**arrays, **_times_of(arrays), "posting_unit": units}, None
         in_order_of_blend = prior()
         no_appeal = np.zeros(0, np.float32)
         for array in (in_order_of_blend, no_appeal):
@@ -59,7 +59,7 @@ class Rankers:
         for purpose in LEARNED:
             stores = stores_of(shared, self._plan, purpose)
             scratch = hold(new_scratch(stores)) if scratch is None else scratch
-            weights = arrays.get(f"{purpose}.weights", in_order_of_blend)
+            weights = _whole(arrays.get(f"{purpose}.weights", in_order_of_blend))
             appeal = arrays.get(f"{purpose}.appeal", no_appeal)
             self._rankers[purpose] = _Ranker(hold(stores), scratch, weights, hold(_trees(arrays, purpose)), appeal)
         self._room = hold(new_room(self._plan.candidates, FEATURES))
@@ -83,6 +83,30 @@ class _Ranker(NamedTuple):
     weights: FloatVector
     trees: Held[Trees]
     appeal: NDArray[np.float32]
+
+
+def _times_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Nothing about when products were taken, for a snapshot from before that was a feature."""
+    if "fresh" in arrays:
+        return {}
+    products = len(arrays["popular"])
+    times: Arrays = {
+        "fresh": np.zeros(products, np.float32),
+        "alive": np.zeros((products, 1), np.float32),
+        "moments": np.zeros(0, np.int64),
+    }
+    for array in times.values():
+        array.flags.writeable = False
+    return times
+
+
+def _whole(weights: FloatVector) -> FloatVector:
+    """Weights of all features; those that an older snapshot did not have weigh nothing, and are behind the others."""
+    if len(weights) == FEATURES:
+        return weights
+    filled = np.pad(weights, (0, FEATURES - len(weights)))
+    filled.flags.writeable = False
+    return filled
 
 
 def _trees(arrays: Mapping[str, NDArray[Any]], purpose: str) -> Trees:

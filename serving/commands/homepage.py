@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +25,15 @@ class Finding(msgspec.Struct, frozen=True):
     kind: str
     variant: str
     words: str
+
+
+class NamedDay(msgspec.Struct, frozen=True):
+    """A public holiday, or one of the shop's own days or seasons; both ends belong to it."""
+
+    kind: str
+    name: str
+    first: date
+    last: date
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -85,6 +94,28 @@ def add_commands(main: click.Group) -> None:
         shown = previewed(configuration, dict(_pairs(pretended)), at or SystemClock().now())
         options.show(shown, "\n".join(_told(shown)))
 
+    _add_days(homepage)
+
+
+def _add_days(homepage: click.Group) -> None:
+    @command(homepage, "days")
+    @click.option("--at", type=TIME, help="From another moment on.")
+    @click.option("--region", help="A part of the country, by the end of its code in ISO 3166-2, as ENG.")
+    @click.argument("country", required=False)
+    def days(options: Options, at: datetime | None, region: str | None, country: str | None) -> None:
+        """List the named days of the coming year: public holidays of COUNTRY or the shop's, and the shop's own."""
+        from ingest.vocabulary.clock import SystemClock
+        from serving.home.making import days_of
+        from serving.wiring import read_configuration
+
+        configuration = read_configuration(options.folder, options.configuration)
+        places = configuration.places
+        where = (places.country, region or places.region) if country is None else (country.upper(), region)
+        named = days_of(configuration, patient=True).upcoming(*where, (at or SystemClock().now()).date())
+        listed = [NamedDay(kind, each.name, each.first, each.last) for kind, each in named]
+        lines = [f"{each.first}  {each.last}  {each.kind:<7} {each.name}" for each in listed]
+        options.show(listed, "\n".join(lines) or "no day has a name")
+
 
 def previewed(configuration: Configuration, pretended: dict[str, str], now: datetime) -> Preview:
     """What a pretended situation would be shown at a moment.
@@ -97,6 +128,7 @@ def previewed(configuration: Configuration, pretended: dict[str, str], now: date
     from personalization.homepage.variants import content_in
     from personalization.situation.resolve import Seen, resolve
     from serving.home.ask import Said, home_from_pairs, languages_of
+    from serving.home.making import days_of
 
     fields = {name: value for name, value in pretended.items() if name in PLACE_OF}
     ask = home_from_pairs([(name, value) for name, value in pretended.items() if name not in PLACE_OF])
@@ -108,6 +140,8 @@ def previewed(configuration: Configuration, pretended: dict[str, str], now: date
         referrer=ask.referrer,
         shop=places.shop,
         shop_zone=places.shop_zone,
+        shop_region=places.region,
+        calendar=days_of(configuration, patient=True),
     )
     known = facts_of(resolve(seen), now)
     typed = {name: _number(value) if FIELDS[PLACE_OF[name]].numeric else value for name, value in fields.items()}

@@ -24,6 +24,7 @@ from personalization.homepage.fields import FIELDS, MOMENT, Facts, facts_of
 from personalization.homepage.variants import Variant, VariantRow, content_in, in_order
 from personalization.page.placements import Placement
 from personalization.situation.consent import refusal
+from personalization.situation.days.ahead import Calendar
 from personalization.situation.resolve import Seen, Situation, as_context, resolve
 from personalization.situation.visitor import PriceOf
 from serving.ask import Ask
@@ -36,6 +37,9 @@ from serving.recommendations import NOBODY, Person
 SOURCE = "dangol"
 RULE_LENGTH_MAX = 500  # of the record: the rest is in the configuration that is named in it
 PREVIEW = "a preview, whatever the situation"
+
+
+SegmentOf = Callable[[Profile, int], str | None]
 
 
 class Rows(Protocol):
@@ -67,11 +71,13 @@ class Homepages:
         choosing: chooses the variant.
         orders: choose the order of the rows, of variants that have several.
         surroundings: tell place and weather.
+        calendar: tells holidays.
         rows: fill the rows of a variant.
         placements: by name.
         own_hosts: hosts of the shop, which are no source of a visit.
         language: what content is written in.
         price_of: current prices, for the value of a cart.
+        segment_of: the segment of a profile at a moment, if it can be told.
         shown: takes the record of what was shown; it must not wait. With an alias, the subject is yet to be found.
         learns: whether anything is learned from decisions, so that a new visitor needs a subject.
     """
@@ -82,18 +88,20 @@ class Homepages:
         choosing: Choosing,
         orders: Mapping[str, Arms],
         surroundings: Surroundings,
+        calendar: Calendar,
         rows: Rows,
         placements: Mapping[str, Placement],
         own_hosts: Collection[str],
         language: str,
         price_of: PriceOf,
+        segment_of: SegmentOf,
         clock: Clock,
         configuration_id: str,
         shown: Callable[[HomepageShown, Alias | None], None],
         learns: bool,
     ) -> None:
         self._choosing, self._surroundings, self._rows, self._placements = choosing, surroundings, rows, placements
-        self._orders = orders
+        self._orders, self._calendar, self._segment_of = orders, calendar, segment_of
         self._own_hosts, self._language, self._price_of = tuple(own_hosts), language, price_of
         self._clock, self._configuration_id, self._shown, self._learns = clock, configuration_id, shown, learns
         page = choosing.page
@@ -143,7 +151,7 @@ class Homepages:
 
     def _seen(self, ask: HomeAsk, said: Said, person: Person, refused: str, now: datetime) -> Seen:
         stated, url = ask.rows.context, ask.url or said.headers.get("referer")
-        around = self._surroundings.of(said, stated, now)
+        around, profile = self._surroundings.of(said, stated, now), _known(ask, person, refused)
         return Seen(
             now=now,
             stated=stated,
@@ -156,9 +164,13 @@ class Homepages:
             zone=around.found.zone,
             shop=self._surroundings.shop,
             shop_zone=self._surroundings.shop_zone,
+            region=around.found.region,
+            shop_region=self._surroundings.shop_region,
+            calendar=self._calendar,
             reading=around.reading,
             at_shop=around.at_shop,
-            profile=_known(ask, person, refused),
+            profile=profile,
+            segment=None if profile is None else self._segment_of(profile, epoch_ms(now)),
             touches=NO_TOUCHES if person.profile is None else person.profile.touches,
             price_of=self._price_of,
             refused=refused,

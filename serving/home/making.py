@@ -12,10 +12,12 @@ from ingest.vocabulary.events import HomepageShown
 from personalization.experiments.arms import Arms, Tables
 from personalization.experiments.draws import Propensities, table_of
 from personalization.experiments.learning import LearningSettings
+from personalization.situation.days.ahead import Calendar
 from personalization.situation.visitor import PriceOf
 from serving.configuration import Configuration
 from serving.home.choice import Choosing
-from serving.home.homepages import Homepages, Rows
+from serving.home.holidays import Days, PublicHolidays
+from serving.home.homepages import Homepages, Rows, SegmentOf
 from serving.home.settings import WeatherSettings
 from serving.home.surroundings import Places, Surroundings, Weather
 from serving.home.weather import NoWeather, WeatherCache
@@ -37,6 +39,7 @@ class Home(NamedTuple):
 
     homepages: Homepages
     weather: WeatherCache | NoWeather
+    days: Days
 
 
 def homepages_of(
@@ -45,8 +48,10 @@ def homepages_of(
     rows: Rows,
     places: Places,
     weather: Weather,
+    days: Calendar,
     tables: TablesOf,
     price_of: PriceOf,
+    segment_of: SegmentOf,
     clock: Clock,
     shown: Callable[[HomepageShown, Alias | None], None],
 ) -> Homepages:
@@ -57,16 +62,24 @@ def homepages_of(
         choosing=Choosing(rules, settings.learning, tables(settings.learning)),
         orders={name: Arms(arms, tables(arms.learning)) for name, arms in rules.orders.items()},
         surroundings=Surroundings(places, weather, configuration.places, configuration.weather),
+        calendar=days,
         rows=rows,
         placements=configuration.placements,
         own_hosts=[host for host in origins if host],
         language=settings.language,
         price_of=price_of,
+        segment_of=segment_of,
         clock=clock,
         configuration_id=configuration.configuration_id,
         shown=shown,
         learns=bool(configuration.learning or configuration.experiments),
     )
+
+
+def days_of(configuration: Configuration, *, patient: bool = False) -> Days:
+    """The named days of a configuration; a command is patient, and waits until they can be told."""
+    public = PublicHolidays() if configuration.places.public_holidays else None
+    return Days(configuration.occasions, public, patient=patient)
 
 
 def row_arms_of(configuration: Configuration, tables: TablesOf, clock: Clock) -> RowArms | None:
@@ -83,8 +96,9 @@ def weather_of(settings: WeatherSettings, key: str | None, clock: Clock) -> Weat
     """
     if settings.provider == "none":
         return NoWeather()
-    from serving.home.providers import provider_of  # a shop without weather needs no client of HTTP
+    from serving.home.normals import PlaceNormals
+    from serving.home.providers import climate_of, provider_of  # a shop without weather needs no client of HTTP
 
-    provider = provider_of(settings, key)
+    provider, climate = provider_of(settings, key), climate_of(settings, key)
     assert provider is not None, settings
-    return WeatherCache(provider, clock, settings)
+    return WeatherCache(provider, clock, settings, None if climate is None else PlaceNormals(climate, clock))

@@ -22,6 +22,7 @@ from serving.home.settings import PlacesSettings
 from serving.home.surroundings import NOWHERE, Found
 
 BY_CDN, BY_DATABASE = 0.85, 0.7  # how sure: a city by its address is right most of the time, a country nearly always
+REGION_LENGTH_MAX = 3  # ISO 3166-2
 NO_COUNTRY = frozenset({"XX", "T1", "ZZ"})  # what CDNs say of addresses they cannot place, and of Tor
 
 _log = structlog.get_logger(__name__)
@@ -57,11 +58,12 @@ class VisitorPlaces:
         longitude = _degrees(_header(headers, settings.longitude_header), 180)
         if country is None and city is None and latitude is None:
             return NOWHERE
+        region = _region(_header(headers, settings.region_header))
         place = Part(Place(country, city), "header", BY_CDN, settings.country_header or settings.city_header or "cdn")
         zone = _zone(_header(headers, settings.time_zone_header))
         if latitude is None or longitude is None:
-            return Found(place, None, None, zone)
-        return Found(place, latitude, longitude, zone)
+            return Found(place, None, None, zone, region)
+        return Found(place, latitude, longitude, zone, region)
 
     def _by_address(self, headers: Mapping[str, str], address: str | None, database: Database) -> Found:
         behind = self._settings.address_header
@@ -84,7 +86,9 @@ class VisitorPlaces:
         place = Place(country, city[:TEXT_LENGTH_MAX] if isinstance(city, str) else None)
         both = latitude is not None and longitude is not None
         found = Part(place, "derived", BY_DATABASE, "address")
-        return Found(found, latitude if both else None, longitude if both else None, zone)
+        divisions = record.get("subdivisions")
+        region = _region(_at(divisions[0], "iso_code")) if isinstance(divisions, list) and divisions else None
+        return Found(found, latitude if both else None, longitude if both else None, zone, region)
 
 
 def places_of(settings: PlacesSettings, folder: Path) -> VisitorPlaces:
@@ -115,6 +119,12 @@ def _country(value: object) -> str | None:
     return code if len(code) == 2 and code.isascii() and code.isalpha() and code not in NO_COUNTRY else None
 
 
+def _region(value: object) -> str | None:
+    """The end of a code of ISO 3166-2: one to three letters and digits."""
+    code = value.strip().upper() if isinstance(value, str) else ""
+    return code if 1 <= len(code) <= REGION_LENGTH_MAX and code.isascii() and code.isalnum() else None
+
+
 def _degrees(value: object, most: float) -> float | None:
     """A coordinate to a tenth of a degree."""
     try:
@@ -131,7 +141,7 @@ def _zone(value: object) -> ZoneInfo | None:
         return None
 
 
-def _at(record: Mapping[str, Any], *names: str) -> Any:
+def _at(record: Any, *names: str) -> Any:
     """What is within tables, by names; None where anything of it is missing."""
     value: Any = record
     for name in names:

@@ -34,6 +34,7 @@ class WeatherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         url: the provider's address, where it is another than the usual one, as for paying customers of Open-Meteo.
+        normals: who tells what is normal elsewhere, and with normals_url at another address than the usual one.
         latitude, longitude: of the shop, for whoever's place is not known; both or none.
     """
 
@@ -42,6 +43,8 @@ class WeatherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     normals_c: tuple[float, ...] = ()
+    normals: Literal["none", "open-meteo"] = "none"
+    normals_url: Annotated[str, Meta(max_length=500, pattern=r"^https?://")] | None = None
 
 
 class PlacesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,19 +54,23 @@ class PlacesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         database: a file in MaxMind's format, by city.
         country_header and the like: headers that a CDN in front sets, and takes from nobody else.
         address_header: the header that has the visitor's address, behind a proxy; its last entry counts.
-        country, city, time_zone: the shop's, for what nothing else tells.
+        country, region, city, time_zone: the shop's, for what nothing else tells; the region as in ISO 3166-2.
+        public_holidays: whether those of the visitor's country are told.
     """
 
     database: str | None = None
     country_header: Header | None = None
+    region_header: Header | None = None
     city_header: Header | None = None
     latitude_header: Header | None = None
     longitude_header: Header | None = None
     time_zone_header: Header | None = None
     address_header: Header | None = None
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] | None = None
+    region: Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,3}$")] | None = None
     city: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     time_zone: str | None = None
+    public_holidays: bool = True
 
     @property
     def shop(self) -> Place | None:

@@ -14,12 +14,13 @@ from serving.home.settings import PlacesSettings, WeatherSettings
 
 
 class Found(NamedTuple):
-    """A place that somebody told; its coordinates to a tenth of a degree, some ten kilometres."""
+    """A place that somebody told: its coordinates to a tenth of a degree, some ten kilometres, and its region."""
 
     place: Part[Place] | None = None
     latitude: float | None = None
     longitude: float | None = None
     zone: tzinfo | None = None
+    region: str | None = None
 
 
 NOWHERE = Found()
@@ -57,6 +58,7 @@ class Surroundings:
     ) -> None:
         self._places, self._weather = places, weather
         self.shop, self.shop_zone = place_settings.shop, place_settings.shop_zone
+        self.shop_region = place_settings.region
         self._shop_at = (weather_settings.latitude, weather_settings.longitude)
 
     def of(self, said: Said, stated: Context | None, now: datetime) -> Around:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
-import structlog
 from msgspec.structs import replace
 
 from ingest.vocabulary.clock import HOUR_S, Clock
-from ingest.vocabulary.errors import DangolError
 from personalization.situation.weather import Reading, normal_on
-from serving.circuit import Circuit
+from serving.home.errands import Errands
 from serving.home.settings import WeatherSettings
 
 TENTHS = 10  # of a degree: the grid that weather is kept by, some ten kilometres
 cells_max = 5_000  # about a megabyte; a shop's visitors live in some hundred
-queued_max = 1_000  # beyond it whoever comes is asked for later
 stale_hours_max = 2  # an older reading is none
 prefetched_max = 200  # cells that are asked for anew at the turn of the hour; a free plan allows 600 in a minute
-PAUSE_S = 0.1  # between two askings, for the same reason
-POLL_S = 1.0  # how soon the turn of the hour is noticed
-CLOSE_S = 1.0  # for an asking that is under way
 
 Cell = tuple[int, int]
-
-_log = structlog.get_logger(__name__)
 
 
 class WeatherProvider(Protocol):
@@ -47,6 +38,21 @@ class WeatherProvider(Protocol):
 
     def close(self) -> None:
         """Let go of its connections."""
+        ...
+
+
+class Normals(Protocol):
+    """Knows what is normal at places.
+
+    Guarantees: it never waits.
+    """
+
+    def normal_c(self, cell: Cell, day: date) -> float | None:
+        """The mean temperature that a day of the year has there; None if it is not known (yet)."""
+        ...
+
+    def close(self) -> None:
+        """Ask nobody any more."""
         ...
 
 
@@ -73,34 +79,32 @@ class NoWeather:
 
 
 class WeatherCache:
-    """Readings by cell and hour. Any thread may ask.
+    """Readings by cell and hour, with what is normal there. Any thread may ask.
 
     Guarantees: asking never waits for the provider; what it knows no answer to is asked for in the background, once,
     however many want it. Bounded: `cells_max` cells, the ones wanted longest ago go first.
     Not guaranteed: that there is a reading.
     """
 
-    def __init__(self, provider: WeatherProvider, clock: Clock, settings: WeatherSettings) -> None:
+    def __init__(
+        self, provider: WeatherProvider, clock: Clock, settings: WeatherSettings, normals: Normals | None = None
+    ) -> None:
         self._provider, self._clock = provider, clock
-        self._normals: Sequence[float] = settings.normals_c
-        self._shop = _cell(settings.latitude, settings.longitude)
-        self._circuit = Circuit(lambda opened: _log.warning("the weather provider", away=opened))
+        self._normals, self._elsewhere = settings.normals_c, normals
+        self._shop = cell_of(settings.latitude, settings.longitude)
+        self._errands = Errands("weather", self._ask, self._prefetch)
         self._kept: OrderedDict[Cell, _Kept] = OrderedDict()
-        self._queued: OrderedDict[Cell, None] = OrderedDict()
         self._lock = threading.Lock()
-        self._wake, self._closing = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
         self._prefetched_hour = -1
 
     def begin(self) -> None:
         """Ask for the shop's own place, so that it is there when somebody wants it."""
         if self._shop is not None:
-            with self._lock:
-                self._queue(self._shop)
+            self._errands.ask_for(self._shop)
 
     def reading(self, latitude: float, longitude: float, now: datetime) -> Reading | None:
         """The weather of a cell in this hour, or of `stale_hours_max` before while this one's is asked for."""
-        cell = _cell(latitude, longitude)
+        cell = cell_of(latitude, longitude)
         if cell is None:
             return None
         hour = _hour(now)
@@ -109,75 +113,36 @@ class WeatherCache:
             if kept is not None:
                 self._kept[cell] = kept._replace(wanted_hour=hour)
                 self._kept.move_to_end(cell)
-            if kept is None or kept.hour != hour:
-                self._queue(cell)
+        if kept is None or kept.hour != hour:
+            self._errands.ask_for(cell)
         if kept is None or not 0 <= hour - kept.hour <= stale_hours_max:
             return None
         return self._with_normal(cell, kept.reading, now)
 
     def close(self) -> None:
         """Ask no more."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(CLOSE_S)
-        if self._thread is None or not self._thread.is_alive():  # one that waits for an answer ends with the process
+        if self._errands.close():
             self._provider.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def _with_normal(self, cell: Cell, reading: Reading, now: datetime) -> Reading:
-        """What is normal is known of the shop's place alone."""
-        if cell != self._shop or not self._normals:
+        """What is normal is configured for the shop's place, and asked of somebody for others."""
+        if cell == self._shop and self._normals:
+            return replace(reading, normal_c=normal_on(self._normals, now.date()))
+        if self._elsewhere is None:
             return reading
-        return replace(reading, normal_c=normal_on(self._normals, now.date()))
+        return replace(reading, normal_c=self._elsewhere.normal_c(cell, now.date()))
 
-    def _queue(self, cell: Cell) -> None:
-        """Ask for a cell soon, if it is not waiting already and there is room; under the lock."""
-        if cell in self._queued or len(self._queued) >= queued_max or self._closing.is_set():
-            return
-        self._queued[cell] = None
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="weather", daemon=True)
-            self._thread.start()
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._wake.wait(POLL_S)
-            self._wake.clear()
-            try:
-                self._prefetch()
-                self._ask_for_what_waits()
-            except Exception:  # noqa: BLE001 - logged with its trace, and the thread must live on
-                _log.exception("the weather could not be asked for")
-
-    def _ask_for_what_waits(self) -> None:
-        while not self._closing.is_set():
-            cell = self._next()
-            if cell is None or not self._ask(cell):
-                break
-            self._closing.wait(PAUSE_S)
-
-    def _next(self) -> Cell | None:
-        with self._lock:
-            return next(iter(self._queued), None)
-
-    def _ask(self, cell: Cell) -> bool:
-        """Ask for a cell; whether to ask for the next. What cannot be had is asked for when somebody wants it again."""
+    def _ask(self, cell: Cell) -> None:
+        """Ask for a cell. What cannot be had is asked for when somebody wants it again."""
         hour = _hour(self._clock.now())
-        try:
-            reading = self._circuit.call(self._provider.read, cell[0] / TENTHS, cell[1] / TENTHS)
-        except DangolError as error:
-            _log.info("no weather", reason=error.message)
-            with self._lock:
-                self._queued.clear()
-            return False
+        reading = self._provider.read(cell[0] / TENTHS, cell[1] / TENTHS)
         with self._lock:
-            self._queued.pop(cell, None)
             before = self._kept.get(cell)
             self._kept[cell] = _Kept(hour, reading, hour if before is None else before.wanted_hour)
             while len(self._kept) > cells_max:
                 self._kept.popitem(last=False)
-        return True
 
     def _prefetch(self) -> None:
         """At the turn of the hour, ask anew for what was wanted in the last one, the latest first."""
@@ -188,11 +153,11 @@ class WeatherCache:
         with self._lock:
             every = reversed(self._kept.items())
             wanted = [cell for cell, kept in every if kept.hour < hour and kept.wanted_hour >= hour - 1]
-            for cell in wanted[:prefetched_max]:
-                self._queue(cell)
+        for cell in wanted[:prefetched_max]:
+            self._errands.ask_for(cell)
 
 
-def _cell(latitude: float | None, longitude: float | None) -> Cell | None:
+def cell_of(latitude: float | None, longitude: float | None) -> Cell | None:
     """The cell of the grid; None where there is no such place."""
     if latitude is None or longitude is None:
         return None

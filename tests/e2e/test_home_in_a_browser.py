@@ -47,6 +47,7 @@ def test_the_home_differs_for_every_situation(store: Service, browser_of: Callab
         "newsletter": "newsletter",
         "search-ad": "search-ad",
         "evening": "evening",
+        "gifts": "gifts",
         "rain-on-a-phone": "rain",
         "regular": "regular",
     }
@@ -90,7 +91,7 @@ def test_what_brought_a_visitor_and_what_they_clicked_is_told(
 
 def test_the_panel_pretends_and_says_why(store: Service, browser_of: Callable[[], Browser]) -> None:
     browser = browser_of()
-    seen(browser, store.url, Scene("time=13:00&device=desktop"))
+    seen(browser, store.url, Scene("time=13:00&day=06-10&device=desktop"))
     browser.run("document.querySelector('[data-home=panel]').open = true")
     browser.run(
         "const field = document.querySelector('[data-home=panel] select[name=weather]'); field.value = 'snow,-2';"
@@ -101,6 +102,6 @@ def test_the_panel_pretends_and_says_why(store: Service, browser_of: Callable[[]
     assert why.startswith("“snow”, because: weather is snow")
     assert browser.run("return document.querySelector('[data-home=panel] select[name=time]').value") == "13:00"
     browser.run("window.dangol.identify(arguments[0]); return window.dangol.flush()", REGULAR)
-    browser.open(f"{store.url}/?device=desktop&time=13:00")
+    browser.open(f"{store.url}/?device=desktop&time=13:00&day=06-10")
     browser.wait("return document.body.dataset.variant === 'regular'")
     assert not browser.complaints()

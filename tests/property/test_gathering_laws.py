@@ -17,9 +17,11 @@ from recommender.candidates.stores import FEATURES, new_scratch, shared_arrays, 
 from recommender.histories import Histories
 from recommender.kernels.collecting import Scratch, Stores
 from recommender.kernels.gathering import (
+    ALIVE,
     DUE,
     DUE_MAX,
     FAMILIAR,
+    FRESH,
     PER_COMPONENT,
     RATE,
     SEEN,
@@ -196,6 +198,9 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
             shares[COMPONENTS, row],
         )
         _assert_because(found.because[at], row, added, world)
+        fresh, alive = found.features[at, PER_COMPONENT * COMPONENTS :][[FRESH, ALIVE]].tolist()
+        era = int((world.stores.moments <= (time_s[-1] if time_s else 0)).sum())
+        assert (fresh, alive) == (world.stores.fresh[row], world.stores.alive[row, era])
     assert np.isfinite(found.features).all()
     for array in (
         world.scratch.slot,

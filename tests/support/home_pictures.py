@@ -38,7 +38,7 @@ class Scene(NamedTuple):
     customer: str | None = None
 
 
-NOON = "time=13:00"
+NOON = "time=13:00&day=06-10"
 SCENES = {
     "sun": Scene(f"weather=sunny,26&{NOON}"),
     "rain": Scene(f"weather=rain,9&{NOON}"),
@@ -47,7 +47,8 @@ SCENES = {
     "desktop": Scene(f"device=desktop&{NOON}"),
     "newsletter": Scene(f"source=newsletter&{NOON}"),
     "search-ad": Scene(f"source=search-ad&{NOON}"),
-    "evening": Scene("device=desktop&time=20:30"),
+    "evening": Scene("device=desktop&time=20:30&day=06-10"),
+    "gifts": Scene("device=desktop&time=13:00&day=12-25"),
     "rain-on-a-phone": Scene(f"weather=rain,9&device=mobile&{NOON}", PHONE),
     "regular": Scene(f"device=desktop&{NOON}", DESKTOP, REGULAR),  # who stays signed in, and so comes last
 }

@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -67,10 +68,24 @@ def weather_server() -> Iterator[WeatherServer]:
         thread.join()
 
 
-def open_meteo(code: object, temperature_c: object, day: int = 1) -> Handler:
+def open_meteo(code: object, temperature_c: object, day: int = 1, **daily: list[object]) -> Handler:
     """Answers as Open-Meteo does."""
     current = {"time": "2026-01-05T10:00", "temperature_2m": temperature_c, "weather_code": code, "is_day": day}
-    return json_of({"latitude": 52.52, "longitude": 13.42, "timezone": "Europe/Berlin", "current": current})
+    place = {"latitude": 52.52, "longitude": 13.42, "timezone": "Europe/Berlin"}
+    return json_of({**place, "current": current, **({"daily": daily} if daily else {})})
+
+
+def archive(mean_of: Callable[[date], object]) -> Handler:
+    """Answers as Open-Meteo's archive does, with the mean of each day that is asked for."""
+
+    def answering(asked: Asked) -> None:
+        parameters = asked.server.asked[-1]
+        first, last = (date.fromisoformat(parameters[name]) for name in ("start_date", "end_date"))
+        days = [first + timedelta(number) for number in range((last - first).days + 1)]
+        daily = {"time": [day.isoformat() for day in days], "temperature_2m_mean": [mean_of(day) for day in days]}
+        json_of({"latitude": 52.5, "longitude": 13.4, "timezone": "Europe/Berlin", "daily": daily})(asked)
+
+    return answering
 
 
 def openweather(code: int, temperature_c: float, icon: str = "10d") -> Handler:

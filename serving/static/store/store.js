@@ -197,12 +197,15 @@
     const time = /^\d\d:\d\d$/.exec(asked.get("time") || "")?.[0];
     const source = SOURCES[asked.get("source")];
     const today = new Date().toISOString().slice(0, 10);
+    const day = /^\d\d-\d\d$/.exec(asked.get("day") || "")?.[0];
+    const date = day ? `${today.slice(0, 4)}-${day}` : today;
+    const clock = time || (day && "13:00");
     return {
       ...(source && { url: `${location.origin}/?${source}` }),
       context: {
         ...(condition && { weather: { condition, ...(degrees && { temperature_c: Number(degrees) }) } }),
         ...(asked.get("device") && { device: asked.get("device") }),
-        ...(time && { local_time: `${today}T${time}:00+00:00` }),
+        ...(clock && { local_time: `${date}T${clock}:00+00:00` }),
       },
     };
   }

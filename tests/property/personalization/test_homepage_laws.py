@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingest.vocabulary.clock import epoch_ms
 from ingest.vocabulary.context import Context, Place, TrafficSource, Weather
 from ingest.vocabulary.ids import ProductId
+from personalization.customer.engagement import Engagement
 from personalization.customer.profile import CartLine, Profile, Recent
 from personalization.customer.touches import NO_TOUCHES, evolve_touches
 from personalization.homepage.choosing import read_homepage
@@ -22,6 +23,7 @@ from personalization.homepage.language import read_condition
 from personalization.homepage.linting import lint
 from personalization.homepage.regions import EVERYTHING, contains, meet, minus
 from personalization.situation.channels import channel_of
+from personalization.situation.days.ahead import Ahead
 from personalization.situation.parts import Part
 from personalization.situation.resolve import Seen, Situation, resolve
 from personalization.situation.weather import Reading
@@ -230,6 +232,12 @@ OF_EVERY_KIND: dict[str, list[Any]] = {
     "comfort": ["freezing", "hot", "unknown"],
     "above_normal_c": [{"above": 2}, "unknown"],
     "season": ["winter", "summer", "unknown"],
+    "holiday": ["christmas day", "none", "unknown"],
+    "next_holiday": ["christmas day", "easter", "unknown"],
+    "days_to_holiday": [0, {"from": 1, "to": 30}, "unknown"],
+    "occasion": ["gifts", "none", "unknown"],
+    "next_occasion": ["gifts", "unknown"],
+    "days_to_occasion": [{"below": 2}, {"from": 100}, "unknown"],
     "date": [{"from": "2026-12-21", "to": "2026-12-24"}, {"from": "2027-02-01"}, "unknown"],
     "month": ["december", "july", "unknown"],
     "weekday": ["monday", "sunday", "unknown"],
@@ -238,8 +246,9 @@ OF_EVERY_KIND: dict[str, list[Any]] = {
     "visits": [1, {"from": 3}, "unknown"],
     "orders": [0, {"from": 1}, "unknown"],
     "session_depth": [0, {"from": 2, "to": 5}, "unknown"],
+    "engagement": [0, {"from": 5}, {"below": 2}, "unknown"],
     "cart_value": [{"from": 50}, {"to": 0}, "unknown"],
-    "segment": ["vip", "unknown"],
+    "segment": ["champions", "new", "prospect", "unknown"],
 }
 TOUCHES = {
     channel_of(touch).lower(): touch
@@ -251,6 +260,25 @@ entries = st.sampled_from(sorted(OF_EVERY_KIND)).flatmap(
     lambda name: st.lists(st.sampled_from(OF_EVERY_KIND[name]), min_size=1, max_size=2).map(lambda held: {name: held})
 )
 negations = st.builds(lambda entry, negated: {"not": entry} if negated else entry, entries, st.booleans())
+
+
+class Almanac:
+    """A calendar in which every day is among named ones as some facts have it."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._told = told
+
+    def holiday(self, country: str, region: str | None, day: date) -> Ahead | None:
+        """As a `Calendar`."""
+        return self._among("holiday")
+
+    def occasion(self, country: str | None, day: date) -> Ahead | None:
+        """As a `Calendar`."""
+        return self._among("occasion")
+
+    def _among(self, name: str) -> Ahead | None:
+        today, coming, days = (self._told[each] for each in (name, f"next_{name}", f"days_to_{name}"))
+        return None if today is None else Ahead(today, coming, int(days))
 
 
 def realised(facts: Facts) -> Facts:
@@ -271,6 +299,7 @@ def realised(facts: Facts) -> Facts:
             orders=int(told["orders"] or 0),
             sessions=int(told["visits"]),
             last_seen_ms=at_ms,
+            engagement=Engagement(round(1_000 * float(told["engagement"])), at_ms),
         )
         if told["first_channel"] is not None:
             touches = evolve_touches(NO_TOUCHES, TOUCHES[str(told["first_channel"])], at_ms)
@@ -296,6 +325,7 @@ def realised(facts: Facts) -> Facts:
                 reading=reading,
                 segment=told["segment"],
                 price_of=lambda _: told["cart_value"],
+                calendar=Almanac(told),
             )
         ),
         now,

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from ingest.vocabulary.events import OrderCancelled, OrderRefunded
-from personalization.customer.orders import changed_revenue, order_lines, trimmed_orders, unit_e4
+from ingest.vocabulary.money import unit_e4
+from personalization.customer.orders import changed_revenue, order_lines, trimmed_orders
 from personalization.customer.profile import OrderLine, Purchase, RecentOrder
 from tests.support.history import fact, known, line, ms, order
 

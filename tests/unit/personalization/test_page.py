@@ -390,16 +390,3 @@ def test_buy_again_ranks_by_count_and_recency() -> None:
     row = ranked("home.buy-again", profile)
     assert ids(row)[:5] == ["cup", "plate", "spade", "bowl", "shirt-s"]
     assert [(pick.score, pick.orders) for pick in row.picks][:4] == [(1.0, 2), (1.0, 1), (1.0, 1), (0.5, 1)]
-
-
-def test_what_the_next_order_is_likely_to_hold_is_bought_again_first() -> None:
-    profile = known(
-        order("o1", line("cup"), at=0),
-        order("o2", line("cup"), line("bowl"), at=DAY),
-        order("o3", line("spade"), at=2 * DAY),
-    )
-    models = PlainModels(SHELF, next_basket=["plate", "spade", "cup"])
-    row = rank(RowRequest(), DEFAULT_PLACEMENTS["home.buy-again"], profile, SHELF, models)
-    assert ids(row)[:3] == ["spade", "cup", "bowl"], "what was never bought is not bought again"
-    assert [pick.orders for pick in row.picks][:3] == [1, 2, 1]
-    assert models.calls[0] == ("next_basket", ["cup", "bowl", "cup", "spade"], 150)

@@ -155,3 +155,18 @@ def test_where_no_basket_was_learned_exact_counts_answer() -> None:
     models = Unlearned(SHELF, for_you=["shirt"], bought_together=["bowl"])
     kinds = [kind for _, kind, _, _ in reasons(row("cart.cross-sell", None, models, product_ids=("cup",)))]
     assert kinds == ["bought_together", "for_you"]
+
+
+def test_what_the_next_order_is_likely_to_hold_is_bought_again_first() -> None:
+    profile = known(
+        order("o1", line("cup"), at=0),
+        order("o2", line("cup"), line("bowl"), at=24 * HOUR),
+        order("o3", line("spade"), at=48 * HOUR),
+    )
+    models = PlainModels(SHELF, next_basket=["plate", "spade", "cup"])
+    ranking = rank(RowRequest(), DEFAULT_PLACEMENTS["home.buy-again"], profile, SHELF, models)
+    assert [SHELF.product_id(pick.product_index) for pick in ranking.picks][:3] == ["spade", "cup", "bowl"], (
+        "what was never bought is not bought again"
+    )
+    assert [pick.orders for pick in ranking.picks][:3] == [1, 2, 1]
+    assert models.calls[0] == ("next_basket", ["cup", "bowl", "cup", "spade"], 150)

@@ -27,9 +27,9 @@ from tests.support.history import fact, known, line, ms, order
 def test_an_empty_profile_is_one_version_byte_and_a_short_array() -> None:
     stored = encode_profile(EMPTY)
     assert stored[0] == 1
-    nothing = [{}, {}, {}, 0, {}, {}, {}, None, None, 0, 0, {}, [], None, [None, None, None]]
+    nothing = [{}, {}, {}, 0, {}, {}, {}, None, None, 0, 0, {}, [], None, [None, None, None], [0, 0]]
     assert msgspec.msgpack.decode(stored[1:]) == nothing
-    assert len(stored) == 20
+    assert len(stored) == 25
 
 
 def test_a_profile_reads_back_as_it_was_written() -> None:
@@ -69,7 +69,6 @@ def test_every_limit_is_what_is_published() -> None:
         "linked_max": 20,
         "quantity_max": 1_000_000,
         "weight_max": 1_000,
-        "amount_e4_max": 10**15,
         "revenue_e4_max": 2**63 - 1,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ingest.vocabulary.context import Context, TrafficSource
 from ingest.vocabulary.events import (
@@ -32,6 +33,7 @@ from ingest.vocabulary.events import (
     WishlistAdded,
     WishlistRemoved,
 )
+from personalization.customer.engagement import Engagement
 from personalization.customer.merge import merged
 from personalization.customer.profile import CartLine, Profile, Recent, Wish, decode_profile, encode_profile
 from personalization.customer.touches import NO_TOUCHES, Touch, Touches
@@ -44,7 +46,12 @@ def view(product_id: str, at: float = 0) -> ProductViewed:
 
 def test_a_view_is_remembered() -> None:
     assert folded(view("a", 1)) == Profile(
-        recents={"a": Recent(10, ms(1))}, first_seen_ms=ms(1), last_seen_ms=ms(1), views=1, sessions=1
+        recents={"a": Recent(10, ms(1))},
+        first_seen_ms=ms(1),
+        last_seen_ms=ms(1),
+        views=1,
+        sessions=1,
+        engagement=Engagement(1_000, ms(1)),
     )
 
 
@@ -91,10 +98,17 @@ def test_interest_weighs_by_what_was_done(event: Event, weight: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [fact(ListViewed, 4), fact(Searched, 4), fact(EmailClicked, 4), fact(CheckoutStarted, 4)]
+    ("event", "points"),
+    [
+        (fact(ListViewed, 4), 500),
+        (fact(Searched, 4), 1_000),
+        (fact(EmailClicked, 4), 300),
+        (fact(CheckoutStarted, 4), 3_000),
+    ],
 )
-def test_a_visit_without_a_product_is_a_visit(event: Event) -> None:
-    assert folded(event) == Profile(first_seen_ms=ms(4), last_seen_ms=ms(4), sessions=1)
+def test_a_visit_without_a_product_is_a_visit(event: Event, points: int) -> None:
+    engagement = Engagement(points, ms(4))
+    assert folded(event) == Profile(first_seen_ms=ms(4), last_seen_ms=ms(4), sessions=1, engagement=engagement)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +234,7 @@ def test_a_visitor_who_turns_out_to_be_known_leaves_a_pointer_on_which_late_fact
         views=1,
         sessions=1,
         merged_into=CUSTOMER,
+        engagement=Engagement(1_000, ms(3)),
     )
 
 
@@ -258,8 +273,10 @@ def test_a_visitors_touches_move_to_the_customer_they_turn_out_to_be() -> None:
     assert merged(theirs, mine, VISITOR).touches == both
 
 
-def test_profiles_of_before_there_were_touches_are_read() -> None:
+@pytest.mark.parametrize("fewer", [1, 2])
+def test_profiles_of_before_there_were_touches_or_engagement_are_read(fewer: int) -> None:
     profile = known(view("a"))
     stored = encode_profile(profile)
     fields = msgspec.msgpack.decode(stored[1:])
-    assert decode_profile(stored[:1] + msgspec.msgpack.encode(fields[:-1])) == profile
+    earlier = decode_profile(stored[:1] + msgspec.msgpack.encode(fields[:-fewer]))
+    assert earlier == replace(profile, engagement=Engagement())

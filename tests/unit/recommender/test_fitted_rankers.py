@@ -29,6 +29,7 @@ from tests.support.shops import ids
 LETTERS = "abcdefghij"  # of each two the second follows the first
 HOUR, SECOND = 1 / 24, 1 / 86_400
 NOTHING = np.zeros(0, np.int32)
+TIMES = ("fresh", "alive", "moments")  # of the ranker, the arrays that were added last
 PURPOSES: tuple[Purpose, ...] = ("next_item", "for_you")
 
 
@@ -155,6 +156,23 @@ def test_a_snapshot_from_before_there_were_rankers_answers(snapshot: Snapshot) -
     arrays = {name: snapshot[name] for name in snapshot._arrays if not name.startswith("ranking.")}
     live = live_of(Snapshot(snapshot.snapshot_id, arrays))
     assert ids(live, ask(live, "", limit=3)) == ids(live, live.popular(None, 3))
+
+
+def test_a_snapshot_from_before_times_were_features_answers_without_them(snapshot: Snapshot) -> None:
+    """Its weights are of fewer features, those that came later weigh nothing."""
+    arrays = {name: snapshot[name] for name in snapshot._arrays}
+    silenced = arrays["ranking.next_item.weights"].copy()
+    silenced[-2:] = 0.0
+    silenced.flags.writeable = False
+    older = {name: array for name, array in arrays.items() if name.removeprefix("ranking.") not in TIMES}
+    short = silenced[:-2].copy()
+    short.flags.writeable = False
+    told = [
+        ask(live_of(Snapshot(snapshot.snapshot_id, each | {"ranking.next_item.weights": weights})), "a")
+        for each, weights in ((arrays, silenced), (older, short))
+    ]
+    assert told[0].products.tolist() == told[1].products.tolist()
+    assert told[0].scores.tolist() == told[1].scores.tolist()
 
 
 @pytest.mark.parametrize("model", ["logit", "next"])

@@ -142,3 +142,27 @@ def test_an_overflow_is_counted_and_never_waits(counts: Counts, monkeypatch: pyt
         queue.close()
     assert counts.dropped + counts.written == 54
     assert counts.dropped > before, "what is left when the log stays down is counted too"
+
+
+class ClosedJustAfter(threading.Event):
+    """Is set in the very moment in which whoever waited for it has given up."""
+
+    def __init__(self, wake: threading.Event) -> None:
+        super().__init__()
+        self._wake = wake
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Not set yet; but then."""
+        self.set()
+        self._wake.set()
+        return False
+
+
+def test_an_end_that_comes_while_some_gather_is_not_missed(counts: Counts) -> None:
+    with temporary_folder() as folder, embedded(folder) as dangol:
+        queue = lists(dangol.log, counts)
+        queue._closing = ClosedJustAfter(queue._wake)
+        queue.put(some(1)[0])
+        queue._thread.join(30)
+        assert not queue._thread.is_alive()
+        assert counts.written == 1

@@ -122,7 +122,7 @@ def test_the_facts_of_a_situation_are_its_values() -> None:
         local_time=datetime.fromisoformat("2026-11-23T19:05:30+00:00"),
     )
     touches = evolve_touches(NO_TOUCHES, TrafficSource("news", "email"), 1)
-    seen = Seen(now=NOW, stated=stated, profile=Profile(orders=2, sessions=4), touches=touches, segment="VIP")
+    seen = Seen(now=NOW, stated=stated, profile=Profile(orders=2, sessions=4), touches=touches, segment="can't lose")
     expected = {
         "device": "mobile",
         "channel": "paid search",
@@ -144,8 +144,9 @@ def test_the_facts_of_a_situation_are_its_values() -> None:
         "visits": 5,
         "orders": 2,
         "session_depth": 0,
+        "engagement": 0.0,
         "cart_value": 0.0,
-        "segment": "vip",
+        "segment": "can't lose",
         "moment": NOW.timestamp(),
     }
     facts = facts_of(resolve(seen), NOW)

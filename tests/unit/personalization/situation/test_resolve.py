@@ -129,7 +129,7 @@ def test_without_consent_the_situation_has_no_person_in_it(seen: Seen, why: str)
 
 def test_only_a_header_of_exactly_one_is_global_privacy_control() -> None:
     profile = Profile(orders=3)
-    assert resolve(Seen(now=NOON, profile=profile, headers={"sec-gpc": "0"}, segment="vip")).segment.value == "vip"
+    assert resolve(Seen(now=NOON, profile=profile, headers={"sec-gpc": "0"}, segment="loyal")).segment.value == "loyal"
     assert resolve(Seen(now=NOON, profile=profile)).acquaintance == Part("regular", "derived", 0.9, "profile")
 
 

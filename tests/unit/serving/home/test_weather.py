@@ -10,7 +10,7 @@ import pytest
 
 from ingest.vocabulary.errors import ConfigurationError, Unavailable
 from personalization.situation.weather import Reading
-from serving.home import providers
+from serving.home import errands, providers
 from serving.home import weather as bounds
 from serving.home.providers import OpenMeteo, OpenWeather, provider_of
 from serving.home.settings import WeatherSettings
@@ -57,8 +57,8 @@ def clock() -> HandsOfAClock:
 
 @pytest.fixture
 def cache(server: WeatherServer, clock: HandsOfAClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[WeatherCache]:
-    monkeypatch.setattr(bounds, "PAUSE_S", 0.0)
-    monkeypatch.setattr(bounds, "POLL_S", 0.01)
+    monkeypatch.setattr(errands, "PAUSE_S", 0.0)
+    monkeypatch.setattr(errands, "POLL_S", 0.01)
     settings = WeatherSettings(provider="open-meteo", url=server.url, latitude=51.5, longitude=-0.1, normals_c=NORMALS)
     made = WeatherCache(OpenMeteo(server.url), clock, settings)
     yield made
@@ -188,7 +188,7 @@ def test_a_provider_that_hangs_delays_nobody(server: WeatherServer, cache: Weath
     for number in range(2_000):
         assert cache.reading(number % 90, number % 180, NOON) is None
     assert time.perf_counter() - began < 5, "each asking would take seconds"
-    assert len(cache._queued) <= bounds.queued_max
+    assert len(cache._errands) <= errands.queued_max
 
 
 def test_a_provider_that_fails_is_left_alone_and_tried_again(server: WeatherServer, cache: WeatherCache) -> None:
@@ -203,7 +203,7 @@ def test_a_provider_that_fails_is_left_alone_and_tried_again(server: WeatherServ
 @pytest.mark.parametrize(("latitude", "longitude"), [(91.0, 0.0), (0.0, 181.0), (float("nan"), 0.0)])
 def test_a_place_that_is_none_has_no_weather(cache: WeatherCache, latitude: float, longitude: float) -> None:
     assert cache.reading(latitude, longitude, NOON) is None
-    assert not cache._queued
+    assert not len(cache._errands)
 
 
 def test_cells_are_bounded_and_the_longest_unwanted_goes_first(
