@@ -67,6 +67,23 @@ def add_commands(main: click.Group) -> None:
 
             _decide_again(options, other, Plan(placements, limit, days, source, train), rows)
 
+    _add_explain(main)
+
+
+def _add_explain(main: click.Group) -> None:
+    @command(main, "explain")
+    @click.argument("request_id")
+    def explain(options: Options, request_id: str) -> None:
+        """The whole decision behind an answer that was given, recomputed from what was known then."""
+        from ingest.vocabulary.ids import RequestId
+        from serving.counterfactual.explaining import explain as explained
+        from serving.counterfactual.table import lines_of
+        from serving.wiring import open_engine
+
+        with open_engine(options.folder, options.configuration) as engine, options.steps("finding the answer") as bar:
+            found = explained(engine, RequestId(request_id), bar)
+        options.show(found, "\n".join(lines_of(found)))
+
 
 def _check_usage(verify: bool, other: Path | None) -> None:
     """Refuses options that would mean nothing.

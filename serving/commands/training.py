@@ -93,15 +93,13 @@ def _add_recommend(main: click.Group) -> None:
     ) -> None:
         """The answer of PLACEMENT, as HTTP gives it."""
         from serving.ask import Wire, parsed
+        from serving.counterfactual.table import told
         from serving.wiring import open_engine
 
         ask = parsed(Wire(customer, anonymous, products, category, limit, explain=explain))
         with open_engine(options.folder, options.configuration) as engine:
             answered = engine.recommendations_at(at).answer(placement, ask, record=False)
-        lines = [
-            f"{item.position:3}  {item.product_id:<12} {item.score:8.4f}  {item.title or ''}  ({item.reason.text})"
-            for item in answered.items
-        ]
+        lines = [told(item) for item in answered.items]
         if explain:
             lines.append(msgspec.json.format(msgspec.json.encode(answered.explanation)).decode())
         options.show(answered, "\n".join(lines) or "nothing to recommend")

@@ -118,9 +118,9 @@ def gather(
             event = recorded.event
             match event:
                 case RankingShown():
-                    found["shown"].put(_shown(recorded.position, event, placements))
+                    found["shown"].put(occasion_of(recorded.position, event, placements))
                     if PAGE in wanted:
-                        rows.put(_shown(recorded.position, event, placements))
+                        rows.put(occasion_of(recorded.position, event, placements))
                 case HomepageShown():
                     pages.put(Occasion(event.known_at, recorded.position, PAGE, event.subject, page=event))
                 case CustomerIdentified() if event.known != event.subject:
@@ -180,7 +180,8 @@ def _pages_of_an_order(products: tuple[ProductId, ...]) -> dict[str, tuple[Produ
     return pages
 
 
-def _shown(position: Position, event: RankingShown, placements: Mapping[str, Placement]) -> Occasion:
+def occasion_of(position: Position, event: RankingShown, placements: Mapping[str, Placement]) -> Occasion:
+    """The occasion on which a list was shown."""
     return Occasion(
         event.known_at,
         position,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from ingest.catalog import CatalogueView
 from ingest.vocabulary.events import Chosen, HomepageShown
 from personalization.homepage.variants import Variant, in_order
-from personalization.page.feed import rank_page
+from personalization.page.feed import Ranking, rank_page
 from personalization.page.placements import Placement, with_arm
 from personalization.page.request import RowRequest
 from serving.asked import exclusions_then, filter_then
@@ -40,11 +40,7 @@ class PageRules:
 
     def rows(self, variant: Variant, occasion: Occasion, known: Known, shelf: CatalogueView) -> dict[str, Products]:
         """The rows of a variant, by placement; the second of one placement has a number."""
-        page, choices = occasion.page, [(row.placement, row.choice) for row in occasion.rows]
-        order = None if page is None or page.variant != variant.name else page.order
-        rows = variant.rows if order is None or order.policy not in DRAWN else in_order(variant, order.arm)
-        placed = [as_drawn(each, _next_of(each.name, choices)) for each in placed_rows(rows, self._placements)]
-        rankings = rank_page(request_then(occasion, shelf), placed, known.profile, shelf, known.models)
+        rankings = self.rankings(variant, occasion, known, shelf)
         names = _names(ranking.placement for ranking in rankings)
         picks = (ranking.picks for ranking in rankings)
         return {
@@ -52,8 +48,18 @@ class PageRules:
             for name, each in zip(names, picks, strict=True)
         }
 
+    def rankings(
+        self, variant: Variant, occasion: Occasion, known: Known, shelf: CatalogueView, *, explain: bool = False
+    ) -> list[Ranking]:
+        """The rows of a variant from top to bottom."""
+        page, choices = occasion.page, [(row.placement, row.choice) for row in occasion.rows]
+        order = None if page is None or page.variant != variant.name else page.order
+        rows = variant.rows if order is None or order.policy not in DRAWN else in_order(variant, order.arm)
+        placed = [as_drawn(each, _next_of(each.name, choices)) for each in placed_rows(rows, self._placements)]
+        return rank_page(request_then(occasion, shelf, explain=explain), placed, known.profile, shelf, known.models)
 
-def request_then(occasion: Occasion, shelf: CatalogueView) -> RowRequest:
+
+def request_then(occasion: Occasion, shelf: CatalogueView, *, explain: bool = False) -> RowRequest:
     """What was asked on an occasion, as far as it is recorded. How long a page's rows are follows from its variant."""
     asked = occasion.asked
     limit = occasion.limit if occasion.page is None else None if asked is None else asked.limit
@@ -64,6 +70,7 @@ def request_then(occasion: Occasion, shelf: CatalogueView) -> RowRequest:
         exclude=exclusions_then(asked, shelf),
         filter=filter_then(asked),
         context=occasion.context,
+        explain=explain,
     )
 
 

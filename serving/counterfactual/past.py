@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.catalog import CatalogueView
 from ingest.vocabulary.events import CatalogueEvent, CustomerEvent, OrderCompleted, Recorded
-from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS, Subject
+from ingest.vocabulary.ids import FROM_THE_START, PARTITIONS, SnapshotId, Subject
 from personalization.customer.profile import Profile
 from personalization.customer.projection import ProfileProjection
 from personalization.page.shelf import Models
@@ -85,6 +85,11 @@ class Past:
             hindsight = publication is not None and publication.known_until > occasion.at
             models = self._models[_name(publication)].live
             yield occasion, Known(self._profile(occasion.subject, occasion.at), models, hindsight)
+
+    def snapshot_of(self, at: int) -> SnapshotId | None:
+        """The snapshot that an occasion is decided upon with; None for the tail alone."""
+        publication = self._publications[at]
+        return None if publication is None else publication.snapshot_id
 
     def _read(self, batches: Iterable[list[Recorded]], progress: Callable[[int], object]) -> tuple[Facts, list[_Later]]:
         """What is about these people, and what is learned between the first occasion and the last.

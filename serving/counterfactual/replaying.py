@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,12 +18,11 @@ from serving.counterfactual.occasions import PAGE, Gathered, Occasion, Source, g
 from serving.counterfactual.outcomes import Outcomes
 from serving.counterfactual.pages import DRAWN, PageRules, as_drawn, by_name, paged, request_then, shown_rows
 from serving.counterfactual.past import Known, Past
+from serving.counterfactual.steps import Progress, counted
 from serving.recommendations import UnknownPlacement
 
 if TYPE_CHECKING:
     from serving.engine import Engine
-
-Progress = Callable[[str, int, int], None]
 
 
 class Plan(NamedTuple):
@@ -65,7 +64,7 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
         wanted,
         plan.limit,
         plan.source,
-        _counted(progress, "finding decisions", facts),
+        counted(progress, "finding decisions", facts),
     )
     rows: list[Row] = []
     pages: list[Page] = []
@@ -73,9 +72,9 @@ def replay_with(engine: Engine, other: Configuration, plan: Plan, progress: Prog
     if gathered.occasions:
         if plan.train:
             _train_before(engine, gathered.occasions[0].at, progress)
-        past = Past(engine, gathered, engine.batches(cut), _counted(progress, "reading what was known", facts))
+        past = Past(engine, gathered, engine.batches(cut), counted(progress, "reading what was known", facts))
         outcomes = Outcomes(past.facts, gathered.known, timedelta(days=plan.window_days))
-        deciding = _counted(progress, "deciding", len(gathered.occasions))
+        deciding = counted(progress, "deciding", len(gathered.occasions))
         deciders = _Decider(present), _Decider(other)
         for occasion, known in past.walk():
             outcome = outcomes.after(occasion)
@@ -201,15 +200,3 @@ def _notes(present: Configuration, other: Configuration, gathered: Gathered, hin
 def _was_drawn(occasion: Occasion) -> bool:
     page, choice = occasion.page, occasion.choice
     return (page is not None and page.policy in DRAWN) or (choice is not None and choice.policy in DRAWN)
-
-
-def _counted(progress: Progress, step: str, total: int) -> Callable[[int], None]:
-    """Adds up what was done of a step."""
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(step, done, total)
-
-    return advance

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from ingest.vocabulary.ids import ProductId
+from ingest.vocabulary.ranking import Item
 from serving.counterfactual.comparison import Counterfactual, Hits, Row, Summary
+from serving.counterfactual.explaining import Explained, RowAgain
 
 NAMED_MAX = 3  # products in a cell; the rest is counted, and in the JSON
 TITLE_LENGTH_MAX = 24
@@ -25,6 +28,35 @@ def text_of(found: Counterfactual, rows_max: int, width: int) -> str:
         "".join(segment.text for segment in line).rstrip() for table in tables for line in console.render_lines(table)
     ]
     return "\n".join([*lines, *_sentences(found, rows_max)])
+
+
+def lines_of(found: Explained) -> Iterator[str]:
+    """A decision, its rows product by product with reasons, how each row came about, the notes."""
+    yield f"{found.kind} {found.request_id}, {found.record['occurred_at']}"
+    for name, value in found.record.items():
+        if name not in ("type", "event_id", "occurred_at", "request_id", "product_ids", "rows"):
+            yield f"  {name}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
+    for row in found.rows:
+        yield f"{row.placement}: {_agreement(row)}"
+        for item in row.items:
+            yield told(item)
+        for step in row.steps:
+            refused = "".join(f", {count} {why}" for why, count in step.refused.items())
+            category = f" in {step.category}" if step.category else ""
+            yield f"  {step.strategy}{category} offered {step.offered}, {step.taken} taken{refused}"
+    for note in found.notes:
+        yield f"note: {note}"
+
+
+def told(item: Item) -> str:
+    """A product of a row in a line."""
+    return f"{item.position:3}  {item.product_id:<12} {item.score:8.4f}  {item.title or ''}  ({item.reason.text})"
+
+
+def _agreement(row: RowAgain) -> str:
+    if row.shown is None:
+        return "not recorded"
+    return "as it was shown" if row.same else f"shown was {', '.join(row.shown) or 'nothing'}"
 
 
 def _sentences(found: Counterfactual, rows_max: int) -> Iterator[str]:
