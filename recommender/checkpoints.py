@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.interactions import Interactions, Orders
+from recommender.shown import ShownLists
 
 STEP_BYTES_MAX = 64_000_000  # of what a step came to: more is worked out again
 _HASH = hashlib.sha256
@@ -113,10 +114,14 @@ def fingerprint_of(interactions: Interactions, settled: bytes, base: str) -> byt
     Cost: a hash over all columns, some 1.4 GB/s.
     """
     digest = _HASH(msgspec.msgpack.encode([code_fingerprint(), settled, base, interactions.reference_s]))
-    for part in (interactions.products, interactions.catalogue, interactions.situations):
-        digest.update(msgspec.msgpack.encode(part))
-    for owner, kind in ((interactions, Interactions), (interactions.orders, Orders)):
-        for field in fields(kind):
+    owners: list[Interactions | Orders | ShownLists] = [interactions, interactions.orders]
+    told: list[object] = [interactions.products, interactions.catalogue, interactions.situations]
+    if interactions.shown is not None:
+        owners.append(interactions.shown)
+        told += [interactions.shown.placements, interactions.shown.devices]
+    digest.update(b"".join(map(msgspec.msgpack.encode, told)))
+    for owner in owners:
+        for field in fields(owner):
             array = getattr(owner, field.name)
             if isinstance(array, np.ndarray):
                 digest.update(msgspec.msgpack.encode([field.name, array.dtype.str, array.shape]))

@@ -108,7 +108,7 @@ class Learners:
         return self._learners[settings.name]
 
     def refresh(self) -> None:
-        """Read what was counted. Cost: milliseconds, for 120 periods of 16 partitions some 20; contextual 100.
+        """Read what was counted. Cost: milliseconds, for 120 periods of 16 partitions 17; contextual 140.
 
         Raises:
             Unavailable: the store did not answer; the tables stay as they are.

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.decay import ONE, SIZE_MAX, size_damping
 from recommender.histories import Kinds, Times, begins_of, grouped, newest_of_each, since_first
 from recommender.interactions import ORDER, Interactions
-from recommender.kernels.alike import Looked
 from recommender.kernels.ordering import count_keys
 
 VISIT_PRODUCTS_MAX = 50  # the newest of a visit; crawlers look at everything
@@ -44,9 +44,9 @@ class Contexts(msgspec.Struct, frozen=True):
     norm: FloatVector
 
     @property
-    def looked(self) -> Looked:
-        """The arrays as the kernel takes them."""
-        return Looked(self.start, self.group, self.member_start, self.member, self.weight, self.norm)
+    def columns(self) -> tuple[NDArray[np.generic], ...]:
+        """The arrays in the order the kernel takes them."""
+        return (self.start, self.group, self.member_start, self.member, self.weight, self.norm)
 
     @staticmethod
     def none(products: int) -> Contexts:

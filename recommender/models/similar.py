@@ -24,7 +24,7 @@ from ingest.vocabulary.products import Product
 from ingest.vocabulary.ranking import CountVector, FloatVector, IntVector
 from recommender.configuration import SimilarConfiguration
 from recommender.interactions import Interactions
-from recommender.kernels.alike import Features, Words, rank_similar
+from recommender.kernels.counting import rank_similar
 from recommender.models import stand_ins
 from recommender.models.contexts import Contexts, contexts_of
 from recommender.models.neighbours import Neighbours
@@ -38,13 +38,25 @@ _STEP = 64  # word weights are whole numbers of 1 / _STEP
 _SHARES = {"word": 4, "pair": 4, "colour": 1, "manner": 2, "category": 3, "brand": 3}  # of four
 
 
+class Words(msgspec.Struct, frozen=True):
+    """Word vectors: product → (word, weight) as CSR, word → (product, weight) as CSR, lengths (products,)."""
+
+    start: CountVector
+    word: IntVector
+    weight: CountVector
+    having_start: CountVector
+    having: IntVector
+    having_weight: CountVector
+    length: FloatVector
+
+
 class Described(NamedTuple):
     """What follows from the catalogue alone: word vectors, features, other styles and what is of the same kind."""
 
     names: list[str]
     word_weight: CountVector
     words: Words
-    features: Features
+    features: tuple[FloatVector, IntVector, IntVector]
     styles: Neighbours
     kinds: Arrays
 
@@ -65,10 +77,10 @@ def described(catalogue: Sequence[Product | None], configuration: SimilarConfigu
     groups = _numbered([product.item_group_id if product else None for product in catalogue])
     colours = _numbered([" ".join(sorted(colours_of(title_words(p.title)))) if p else None for p in catalogue])
     nowhere = Contexts.none(len(catalogue))
-    features = Features(prices, groups, colours)
+    features = (prices, groups, colours)
     styles = _neighbours(plain, features, nowhere, configuration.styles_tuning, configuration.styles, threads)
     leaves, unpriced = stand_ins.leaves_of(catalogue), np.zeros(len(catalogue))
-    by_kind = Features(unpriced, groups, leaves)
+    by_kind = (unpriced, groups, leaves)
     possible = _neighbours(plain, by_kind, nowhere, stand_ins.tuning_of(configuration), configuration.kept, threads)
     kinds = stand_ins.stand_ins_of(possible, leaves, groups, configuration)
     return Described(names, word_weight, words, features, styles, kinds)
@@ -106,7 +118,7 @@ def arrays_of(told: Described, similar: Neighbours) -> Arrays:
         "having": told.words.having,
         "having_weight": told.words.having_weight,
         "word_length": told.words.length,
-        "price": told.features.price,
+        "price": told.features[0],
     }
 
 
@@ -167,10 +179,7 @@ def _vectors(counts: Sequence[Mapping[str, int]], names: Sequence[str], word_wei
     product = np.repeat(np.arange(len(vectors), dtype=np.int32), np.diff(start))
     having_start = np.concatenate(([0], np.cumsum(np.bincount(word, minlength=len(names))))).astype(np.int64)
     squares = np.array([sum(weight * weight for _, weight in vector) for vector in vectors], dtype=np.float64)
-    having, having_weight, length = product[by_word], weight[by_word], np.sqrt(squares)
-    reach = np.zeros(len(names))
-    np.maximum.at(reach, word[by_word], having_weight / length[having])
-    return Words(start, word, weight, having_start, having, having_weight, length, reach)
+    return Words(start, word, weight, having_start, product[by_word], weight[by_word], np.sqrt(squares))
 
 
 def _numbered(names: Sequence[str | None]) -> IntVector:
@@ -180,19 +189,21 @@ def _numbered(names: Sequence[str | None]) -> IntVector:
 
 def _neighbours(
     words: Words,
-    features: Features,
+    shared: tuple[FloatVector, IntVector, IntVector],
     contexts: Contexts,
     tuning: FloatVector,
     kept: int,
     threads: int,
 ) -> Neighbours:
-    products, looked = len(words.length), contexts.looked
+    products = len(words.length)
 
     def block(first: int) -> tuple[NDArray[np.generic], ...]:
         last = min(first + ROWS_AT_ONCE, products)
         count, row = np.zeros(last - first, np.int32), np.zeros((last - first, kept), np.int32)
         score = np.zeros((last - first, kept), np.float64)
-        rank_similar(first, last, words, features, looked, tuning, count, row, score)
+        vectors = (words.start, words.word, words.weight, words.having_start, words.having, words.having_weight)
+        arguments: list[Any] = [*vectors, words.length, *shared, *contexts.columns, tuning, count, row, score]
+        rank_similar(first, last, *arguments)
         held = np.arange(kept) < count[:, None]
         return count, row[held], score[held]
 

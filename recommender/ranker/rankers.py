@@ -69,7 +69,7 @@ class Rankers:
 
     def rank(self, purpose: Purpose, history: History, excluded: IntVector, frozen: Held[Frozen], out: Out) -> int:
         """The best for a history, best first, into `out`; as many as are returned, -1 where the snapshot knows none of
-        it. Cost: some 200 µs, 350 µs with trees.
+        it. Cost: some 200 µs, 350 µs with trees; 400 µs for 30 products, the processor's cache not being one's own.
         """
         stores, scratch, weights, trees, appeal = self._rankers[purpose]
         return rank_history(*history, excluded, frozen, stores, scratch, weights, trees, appeal, self._room, out)

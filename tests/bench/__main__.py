@@ -89,7 +89,7 @@ _NAMES = {
     "served": "three minutes",
     "distributed": "two minutes",
 }
-"""The parts in their order, with what they take on a quiet machine of two cores."""
+"""The parts in their order, with what they are expected to take on a quiet machine of two cores; no promise."""
 
 
 def _measured(part: Part, which: str) -> bool:

@@ -30,6 +30,7 @@ to = "12-24"
 [homepage.variants.{name}]
 priority = {priority}
 when = {{ {when} }}
+rows = [{{ placement = "home.popular", limit = 2 }}]
 
 [homepage.variants.default]
 rows = [{{ placement = "home.for-you", limit = 3 }}]

@@ -199,6 +199,17 @@ def test_what_was_added_to_a_fact_is_pinned_as_well(event: Event) -> None:
     assert decode_event(bytes.fromhex(WIDENED_BYTES[named(event)])) == event
 
 
+def test_a_row_that_depends_on_nobody_says_so_in_one_key_more() -> None:
+    plain, said = (
+        msgspec.msgpack.decode(encode_event(event)[1:])
+        for row in PINNED
+        if isinstance(row, facts.RankingShown)
+        for event in (row, msgspec.structs.replace(row, impersonal=True))
+    )
+    assert "impersonal" not in plain
+    assert said == plain | {"impersonal": True}
+
+
 def test_a_record_of_a_newer_version_asks_for_an_upgrade() -> None:
     stored = bytes([codec.VERSION + 1]) + encode_event(PINNED[0])[1:]
     with pytest.raises(NewerVersion, match="a record has version 2; this Dangol reads up to 1: upgrade it"):

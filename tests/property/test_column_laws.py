@@ -22,7 +22,7 @@ from recommender.training import fit
 from tests.support.columns import Facts
 from tests.support.embedded import temporary_folder
 from tests.support.plain_interactions import assert_equal, plain_interactions_of
-from tests.support.shopping import moments, told_histories
+from tests.support.shopping import ORDERS, moments, told_histories
 
 
 def cut_into(events: list[Event], cuts: list[int]) -> list[Arrays]:
@@ -34,6 +34,12 @@ def cut_into(events: list[Event], cuts: list[int]) -> list[Arrays]:
 @settings(max_examples=80)
 @given(told_histories(), st.lists(st.integers(0, 70), max_size=4))
 def test_columns_of_any_stretches_come_to_what_the_facts_come_to(events: list[Event], cuts: list[int]) -> None:
+    assert_equal(assembled(together(cut_into(events, cuts))), plain_interactions_of(events))
+
+
+@settings(max_examples=150)
+@given(told_histories(12, ORDERS, 2), st.lists(st.integers(0, 12), max_size=2))
+def test_orders_told_in_every_way_come_to_what_the_facts_come_to(events: list[Event], cuts: list[int]) -> None:
     assert_equal(assembled(together(cut_into(events, cuts))), plain_interactions_of(events))
 
 

@@ -6,6 +6,7 @@ stand still, facts are told late, people turn out to be others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -80,14 +81,16 @@ _OF_A_PRODUCT: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     },
 }
 _FREQUENT = (ProductViewed, RankingClicked, OrderCompleted, OrderCompleted, OrderRefunded)
+EVERYTHING = (*_FREQUENT, *_OF_A_PERSON, *_OF_A_PRODUCT, ProductUpserted)
+ORDERS = (OrderCompleted, OrderCompleted, OrderRefunded, OrderRefunded, OrderCancelled, CustomerErased)
 
 
 @st.composite
-def _told(draw: st.DrawFn) -> Event:
-    kind = draw(st.sampled_from((*_FREQUENT, *_OF_A_PERSON, *_OF_A_PRODUCT, ProductUpserted)))
+def _told(draw: st.DrawFn, kinds: Sequence[Any], ids_max: int) -> Event:
+    kind = draw(st.sampled_from(kinds))
     occurred = BEGIN + timedelta(seconds=draw(seconds))
     fields: dict[str, Any] = {
-        "event_id": draw(st.integers(0, 100).map(str)),
+        "event_id": draw(st.integers(0, ids_max).map(str)),
         "occurred_at": occurred,
         "received_at": occurred + timedelta(seconds=draw(st.sampled_from([0.0, 0.0, -1.0, 0.5, 90_000.0]))),
         "imported": draw(st.booleans()),
@@ -105,12 +108,14 @@ def _told(draw: st.DrawFn) -> Event:
 
 
 @st.composite
-def told_histories(draw: st.DrawFn, most: int = 60) -> list[Event]:
-    """Facts in order of arrival, some of them more than once."""
+def told_histories(
+    draw: st.DrawFn, most: int = 60, kinds: Sequence[Any] = EVERYTHING, ids_max: int = 100
+) -> list[Event]:
+    """Facts of some kinds in order of arrival, some of them more than once, under so many event ids."""
     facts: list[Event] = []
     for _ in range(draw(st.integers(0, most))):
         again = facts and draw(st.integers(0, 9)) == 0
-        facts.append(draw(st.sampled_from(facts)) if again else draw(_told()))
+        facts.append(draw(st.sampled_from(facts)) if again else draw(_told(kinds, ids_max)))
     return facts
 
 

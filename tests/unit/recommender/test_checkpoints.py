@@ -13,12 +13,16 @@ from recommender import checkpoints
 from recommender.checkpoints import Checkpoints, fingerprint_of
 from recommender.interactions import interactions_of
 from recommender.kernels.trees import Trees
+from recommender.ranker.compare import Challenge
 from recommender.ranker.fitting import Learned, Rival, prior
 from recommender.ranker.flattening import NO_TREES, flatten
+from recommender.ranker.lessons import Lesson
 from recommender.ranker.remembering import learned_bytes, learned_of
 from tests.support.histories import order, titled, upserted, view
+from tests.support.shown_shops import POSITIONS, world
 
 FINGERPRINT = b"f" * 32
+LESSON = Lesson(0.25, Challenge("appeal", "plain", 0.02, 0.01, 0.03, is_taken=True))
 FACTS = [order("1", "ab"), view("c", 1), upserted(titled("a", "Cup"))]
 
 
@@ -83,6 +87,7 @@ def test_what_is_too_large_or_cannot_be_written_is_not_remembered(
 def test_a_training_is_recognised_by_everything_it_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     history = interactions_of(FACTS)
     once = fingerprint_of(history, b"settled", "")
+    shown = world([0.5] * POSITIONS, 20, 1).shown
     assert fingerprint_of(interactions_of(reversed(FACTS)), b"settled", "") == once
     others = [
         fingerprint_of(history, b"other", ""),
@@ -91,6 +96,9 @@ def test_a_training_is_recognised_by_everything_it_depends_on(monkeypatch: pytes
         fingerprint_of(interactions_of([*FACTS, upserted(titled("a", "Mug"), 1)]), b"settled", ""),
         fingerprint_of(replace(history, person=history.person[::-1].copy()), b"settled", ""),
         fingerprint_of(replace(history, orders=replace(history.orders, day=history.orders.day + 1)), b"settled", ""),
+        fingerprint_of(replace(history, shown=shown), b"settled", ""),
+        fingerprint_of(replace(history, shown=replace(shown, clicked=~shown.clicked)), b"settled", ""),
+        fingerprint_of(replace(history, shown=replace(shown, placements=("home.popular",))), b"settled", ""),
     ]
     monkeypatch.setattr(checkpoints, "code_fingerprint", lambda: "other code")
     others.append(fingerprint_of(history, b"settled", ""))
@@ -100,8 +108,9 @@ def test_a_training_is_recognised_by_everything_it_depends_on(monkeypatch: pytes
 @pytest.mark.parametrize("trees", [None, flatten(NO_TREES)])
 def test_what_was_learned_is_the_same_when_it_is_recalled(trees: Trees | None) -> None:
     weights = prior() * np.pi
-    found = learned_of(learned_bytes(Learned((0.1, 1 / 3), Rival(weights, trees), None, {"near": 0.25})))
+    found = learned_of(learned_bytes(Learned((0.1, 1 / 3), Rival(weights, trees), None, {"near": 0.25}, LESSON)))
     assert (found.blend, found.comparison, found.adds) == ((0.1, 1 / 3), None, {"near": 0.25})
+    assert found.lesson == LESSON
     assert found.rival.weights.tobytes() == weights.tobytes()
     assert (found.rival.trees is None) == (trees is None)
     for part, expected in zip(found.rival.trees or (), trees or (), strict=True):

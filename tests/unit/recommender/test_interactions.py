@@ -96,6 +96,11 @@ def test_an_order_told_twice_under_two_event_ids_counts_once() -> None:
     assert baskets(counted(order("1", "ab"), again)) == ["ab"]
 
 
+def test_of_two_tellings_that_nothing_else_tells_apart_the_one_with_the_first_products_counts() -> None:
+    tellings = [order("1", "cd"), order("1", "ab"), order("1", "bc")]
+    assert baskets(counted(*tellings)) == baskets(counted(*reversed(tellings))) == ["ab"]
+
+
 def test_an_event_told_twice_counts_once() -> None:
     assert counted(view("a"), view("a"), view("a", 1)).kind.tolist() == [VIEW, VIEW]
 
