@@ -105,7 +105,7 @@ class EmbeddedProjector(Followers):
         while self._log.uncommitted:
             appended, self._log.uncommitted = self._log.uncommitted, []
             self._fold_batch(connection, self._with_backlog(connection, appended))
-        if self._pending:
+        if self._batch:  # a fact that leaves no state is folded as well
             self._store.keep_within(
                 connection,
                 encode_states(self._projections, self._pending),

@@ -7,6 +7,7 @@ browser runs on which system and device, and which holiday falls on which day.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from itertools import product
@@ -89,13 +90,20 @@ def _person(box: Box) -> Iterator[Chosen]:
         kind = acquaintance_of(int(came or 0), int(bought or 0)) if known else None
         if not known and (came is not None or bought is not None):
             continue
-        now = [[each for each in _candidates(box, place, (0.0,)) if (each is not None) == known] for place in _OF_VISIT]
+        now = [[each for each in _counts(box, place) if (each is not None) == known] for place in _OF_VISIT]
         rest = {place: [each for each in _candidates(box, place) if known or each is None] for place in _OF_PERSON}
         rest[_SEGMENT] = [each for each in _candidates(box, _SEGMENT, SEGMENTS) if _may_be(each, bought)]
         if all(now) and all(rest.values()) and _allows(box, visitor, kind):
             counts: Chosen = {visits: came, orders: bought, visitor: kind}
             counts |= {place: each[0] for place, each in zip(_OF_VISIT, now, strict=True)}
             yield counts | {place: each[0] for place, each in rest.items()}
+
+
+def _counts(box: Box, place: int) -> list[Fact]:
+    """What is counted in a visit may be, in the thousandths that it is kept in."""
+    held = box.get(place)
+    lowest = held.cuts[::2] if isinstance(held, Numbers) else ()
+    return _candidates(box, place, (0.0, *(math.ceil(1_000 * low) / 1_000 for low in lowest)))
 
 
 def _may_be(segment: Fact, orders: Fact) -> bool:

@@ -21,7 +21,7 @@ from ingest.vocabulary.codec import encode_event
 from ingest.vocabulary.errors import Unavailable
 from ingest.vocabulary.events import CustomerEvent, Event, OrderCompleted, Recorded
 from ingest.vocabulary.ids import GENERATION, Position
-from recommender.interactions import _event_hash
+from recommender.facts import event_hash
 from tests.support.archiving import Disk, archived_facts
 from tests.support.build import NOON
 from tests.support.embedded import embedded, read_all, temporary_folder
@@ -111,7 +111,7 @@ def test_facts_of_every_kind_become_columns_and_come_back_byte_for_byte(events: 
     assert facts_of(3, table["offset"].to_pylist(), table["stored"].to_pylist()) == facts
     for row, event in zip(table.to_pylist(), events, strict=True):
         assert (row["occurred_at"], row["received_at"]) == (event.occurred_at, event.received_at)
-        assert row["event_hash"] == _event_hash(event), "what training sorts by is there as training makes it"
+        assert row["event_hash"] == event_hash(event), "what training sorts by is there as training makes it"
         assert row["subject"] == (event.subject if isinstance(event, CustomerEvent) else None)
         if isinstance(event, OrderCompleted):
             assert [line["product_id"] for line in row["lines"]] == [line.product_id for line in event.lines]
