@@ -20,7 +20,9 @@ from recommender.models.neighbours import Neighbours, nothing
 from recommender.models.steps import walk
 from recommender.questions import Questions
 
-TRIAL_QUESTIONS_MAX = 400
+TRIAL_QUESTIONS_MAX = 2_000  # with 400 the better of two plans is often missed: decision 14
+_TRIAL_ENTRIES = 40_000  # of all their histories: fewer questions, but not below the next number, where those are long
+_TRIAL_QUESTIONS_MIN = 400
 DEPTH = 20  # ranks that count
 HOPELESS = 0.4  # of the best component's figure: what is below is asked as it comes
 _DAY_S = 86_400
@@ -51,21 +53,36 @@ ASKED = (
 FAMILIAR = (0.8, 0.5, 0.9, 0.97, 1.0)
 """How fast what was taken may be forgotten; the first is tried first."""
 
+_SHORTLY_S = (60, 600, 3_600)
+_COSINES = (
+    (0.5, 0.5, 0.0),
+    (0.25, 0.125, 0.25),
+    (0.5, 0.25, 0.5),
+    (0.5, 0.375, 1.0),
+    (0.625, 0.375, 0.75),
+    (0.5, 0.5, 0.5),
+    (0.375, 0.375, 0.5),
+)
+
+
+def _of(component: str, part: str, **values: tuple[float, ...]) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
+    """Lines of the grid: alternatives to one number after the other of a part of the plan."""
+    for name, alternatives in values.items():
+        yield component, tuple({part: {name: value}} for value in alternatives)
+
+
 GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("next", ({"whole": False}, {"whole": True})),
-    ("next", ({"next": {"decay": 0.5}}, {"next": {"decay": 0.85}})),
-    ("next", ({"next": {"spread": 0.25}}, {"next": {"recency": 0.3}})),
-    ("near", ({"near": {"decay": 0.5}}, {"near": {"decay": 0.85}})),
-    ("near", ({"near": {"spread": 0.0}}, {"near": {"spread": 0.25}})),
-    ("near", ({"near": {"recency": 0.3}},)),
-    ("close", tuple({"close": {"half_life_s": value}} for value in (600, 7_200, _DAY_S, 7 * _DAY_S))),
-    ("kin", tuple({"kin": {"half_life_s": value * _DAY_S}} for value in (30, 720))),
-    ("kin", ({"kin": {"spread": 0.125}}, {"kin": {"spread": 0.5}})),
-    ("alike", tuple({"alike": each} for each in ((0.5, 0.5, 0.0), (0.25, 0.125, 0.25), (0.5, 0.25, 0.5)))),
+    *_of("next", "next", decay=(0.5, 0.6, 0.85, 0.95), spread=(0.125, 0.25, 0.375, 0.5)),
+    *_of("next", "next", recency=(0.3,), half_life_s=_SHORTLY_S),
+    *_of("near", "near", decay=(0.5, 0.85), spread=(0.0, 0.25, 0.375, 0.5)),
+    *_of("near", "near", back=(0.25, 1.0), recency=(0.3,), half_life_s=_SHORTLY_S),
+    *_of("close", "close", half_life_s=(20, 60, 200, 600, 7_200, _DAY_S, 7 * _DAY_S)),
+    *_of("kin", "kin", half_life_s=(30 * _DAY_S, 720 * _DAY_S), spread=(0.125, 0.5)),
+    ("alike", tuple({"alike": each} for each in _COSINES)),
     ("baskets", tuple({"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0)))),
-    ("histories", ({"sessions": {"entry_decay": 0.6}}, {"sessions": {"entry_decay": 0.95}})),
-    ("histories", ({"sessions": {"recency": 0.1}}, {"sessions": {"recency": 1.0}})),
-    ("histories", ({"sessions": {"neighbours": 500}},)),
+    *_of("histories", "sessions", entry_decay=(0.6, 0.7, 0.95), recency=(0.1, 1.0)),
+    *_of("histories", "sessions", neighbours=(100, 500), newest=(3_000,)),
 )
 """What is tried for which component, in this order: the best so far stands when the next is tried."""
 
@@ -114,12 +131,12 @@ class Search:
         self._popularity = popularity_arrays(material.interactions)
         self._units: dict[tuple[bool, int], Arrays] = {}
         self._whole: dict[tuple[str, str], Neighbours] = {}
-        self._questions = {purpose: each.sampled(TRIAL_QUESTIONS_MAX, 0) for purpose, each in questions.items()}
+        self._questions = {purpose: each.sampled(_enough(each), 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
         self._progress, self._steps, self._finished = progress, 0, finished
 
     def run(self) -> Plan:
-        """The best plan found. Cost: some 150 trials of 400 questions; of these a list of some rows each in a third."""
+        """The best plan found. Cost: some 200 trials of 2,000 questions at most; a third make some rows of a list."""
         if not self._questions:
             return self.plan
         for line, (component, alternatives) in enumerate(GRID):
@@ -263,6 +280,12 @@ class Search:
 
     def _wanted(self, purpose: Purpose) -> IntVector:
         return np.unique(self._questions[purpose].products.values).astype(np.int32)
+
+
+def _enough(questions: Questions) -> int:
+    """How many questions a trial asks: a longer history takes longer, and says more."""
+    mean = max(len(questions.products.values) / max(len(questions), 1), 1.0)
+    return int(min(max(_TRIAL_ENTRIES / mean, _TRIAL_QUESTIONS_MIN), TRIAL_QUESTIONS_MAX))
 
 
 def _key(name: str, plan: Plan) -> tuple[str, str]:

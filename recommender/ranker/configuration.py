@@ -14,7 +14,7 @@ SEED_MAX = 2**31 - 1  # LightGBM's seeds are C ints
 class LogitConfiguration(msgspec.Struct, frozen=True):
     """`l2` is the precision of the prior on standardised weights, as if so many requests had spoken for it."""
 
-    l2: float = 1.0
+    l2: float = 10.0
     iterations_max: int = 50
 
     def __post_init__(self) -> None:

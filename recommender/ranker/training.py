@@ -77,7 +77,7 @@ def fit_rankers(
         finished: what a training of the same came to before it was killed.
 
     Guarantees: the same arrays for any number of threads.
-    Cost: some 150 trials of 400 questions, and the candidates twice.
+    Cost: some 200 trials of 2,000 questions at most, and the candidates twice.
     """
     plan, threads = Plan(), configuration.threads
     held = cut(interactions, plan.visit_gap_s) if validation is None else _given(interactions, validation)
