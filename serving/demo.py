@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,8 +61,7 @@ def run_demo(options: Options, *, port: int, example: Path | None) -> None:
             _import(options, engine, shop)
             if engine.snapshots.current() is None:
                 _train(options, engine)
-    _print_pages(port)
-    serve(folder, options.configuration, host="127.0.0.1", port=port)
+    serve(folder, options.configuration, host="127.0.0.1", port=port, greeting=_pages(port))
 
 
 def _import(options: Options, engine: Engine, shop: Path) -> None:
@@ -105,10 +103,9 @@ def _train(options: Options, engine: Engine) -> None:
     click.echo(f"trained {trained.products} products from {trained.orders} orders: {trained.snapshot_id}", err=True)
 
 
-def _print_pages(port: int) -> None:
+def _pages(port: int) -> str:
     here = f"http://127.0.0.1:{port}"
-    click.echo(
-        f"""
+    return f"""
 the store           {here}/
 bought together     {here}/v1/recommendations/product.bought-together?product_ids={PRODUCT_TO_SHOW}
 a rainy home        {here}/?weather=rain,9
@@ -116,5 +113,3 @@ for a customer      {here}/v1/recommendations/home.for-you?customer_id={CUSTOMER
 popular in Kitchen  {here}/v1/recommendations/category.popular?category=Kitchen
 the interface       {here}/docs
 """
-    )
-    sys.stdout.flush()

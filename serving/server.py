@@ -28,9 +28,19 @@ WORKER_KILL_S = 20  # what a worker may take to write its queues when it is told
 
 
 def serve(
-    folder: Path, configuration_path: Path | None, *, host: str, port: int, role: Role = "all", workers: int = 1
+    folder: Path,
+    configuration_path: Path | None,
+    *,
+    host: str,
+    port: int,
+    role: Role = "all",
+    workers: int = 1,
+    greeting: str = "",
 ) -> None:
     """Serve until told to stop.
+
+    Args:
+        greeting: printed once folder and address are this server's.
 
     Raises:
         ConfigurationError: the folder, the configuration or the address cannot be used.
@@ -56,6 +66,8 @@ def serve(
         _require_free(host, port)
         tell_workers(folder, configuration_path, role)
         server = http_server(APPLICATION, configuration.serving, host=host, port=port, workers=workers)
+        if greeting:
+            click.echo(greeting)
         click.echo(f"dangol: serving {folder} on http://{host}:{port}/ (Ctrl-C stops)", err=True)
         server.serve()
 

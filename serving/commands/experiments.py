@@ -146,7 +146,7 @@ def _told(found: ExperimentReport) -> Iterator[str]:
             f"ALARM: the arms do not have the people they should (p = {verdict.split_p_value:.2g}): assignment or "
             "counting is broken, believe nothing below"
         )
-    what = "value" if found.goal == "value" else f"people with a {found.goal}"
+    what = "value" if found.goal == "value" else f"people with {found.goal}s"
     people = ", ".join(f"{arm} {count:,}" for arm, count in found.people.items())
     yield f"{found.experiment}: {what} within {found.window_days:g} days; people {people}; {found.waiting:,} waiting"
     if found.steps:

@@ -73,7 +73,7 @@ def add_commands(main: click.Group) -> None:
         findings = [Finding(each.kind, each.variant, each.words) for each in report.findings]
         lines = [f"{each.kind:<12}{each.variant}: {each.words}" for each in findings]
         lines += [f"{'undecided':<12}{each}" for each in report.undecided]
-        text = "\n".join(lines) or f"{len(variants)} variants, nothing is wrong with them"
+        text = "\n".join(lines) or f"nothing is wrong; variants: {len(variants)}"
         options.show({"findings": findings, "undecided": report.undecided}, text)
         if findings:
             raise SystemExit(1)

@@ -52,7 +52,7 @@ def add_policy(group: click.Group) -> None:
 
 def _told(found: PolicyEvaluation, of: str) -> Iterator[str]:
     """The estimates in lines."""
-    estimates, goal = found.estimates, "value" if found.goal == "value" else f"share with a {found.goal}"
+    estimates, goal = found.estimates, "value" if found.goal == "value" else f"share with {found.goal}s"
     yield (
         f"{goal} of a {of} within {found.window_days:g} days, from {estimates.decisions:,} drawn ones for "
         f"{found.people:,} people, {estimates.rewarded:,} of which earned anything"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from ingest.vocabulary.ids import ProductId
 from serving.commands.options import HEARTBEAT, Options, command, when_told_to_stop
 from serving.commands.times import TIME
 
@@ -99,6 +100,9 @@ def _add_recommend(main: click.Group) -> None:
         ask = parsed(Wire(customer, anonymous, products, category, limit, explain=explain))
         with open_engine(options.folder, options.configuration) as engine:
             answered = engine.recommendations_at(at).answer(placement, ask, record=False)
+            unheard = [each for each in products if engine.answers.catalogue.find(ProductId(each)) is None]
+        if unheard:
+            click.echo(f"dangol: nothing is known of product {', '.join(unheard)}", err=True)
         lines = [told(item) for item in answered.items]
         if explain:
             lines.append(msgspec.json.format(msgspec.json.encode(answered.explanation)).decode())

@@ -188,8 +188,7 @@ def _refuse_what_was_not_tried(drawn: Sequence[_Decided], window_days: float) ->
     """
     if not drawn:
         raise NoOverlap(
-            f"the log has no decision that was drawn, and that {window_days:g} days have passed since: learning and "
-            "experiments draw them"
+            f"the log has no drawn decision that is {window_days:g} days old: learning and experiments draw them"
         )
     outside = 1.0 - _mean(
         sum(share for name, share in table.items() if choice.eligible.get(name, 0.0) > 0) for choice, table in drawn

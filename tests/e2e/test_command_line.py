@@ -99,6 +99,9 @@ def test_unknown_names_are_told_and_strangers_are_answered(small_folder: Path) -
         answered = told("recommend", "home.for-you", *words, data=small_folder)
         assert len(answered["items"]) == 10
         assert {item["reason"]["kind"] for item in answered["items"]} == {"fallback_popular"}
+    row = ("recommend", "product.bought-together", "--product")
+    assert dangol(*row, "nothing", data=small_folder).stderr == "dangol: nothing is known of product nothing\n"
+    assert not dangol(*row, "mug-1", data=small_folder).stderr
     assert_failed(dangol("customer", "show", "nobody", data=small_folder), "there is no customer 'nobody'")
     assert_failed(dangol("dead-letters", "show", "77", data=small_folder), "there is no dead letter 77")
     assert_failed(dangol("dead-letters", "drop", "77", data=small_folder), "there is no dead letter 77")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.client import Client, ids
-from tests.support.service import DANGOL, environment, free_port, told, wait_for
+from tests.support.service import DANGOL, dangol, environment, free_port, told, wait_for
 
 
 @contextlib.contextmanager
@@ -60,6 +60,9 @@ def test_the_demo_is_ready_from_nothing_and_ready_again_without_importing_or_tra
         newest = client.row("home.popular")
     facts = told("status", data=folder)["facts"]
     with demo(folder) as (client, seconds, _):
+        third = dangol("demo", "--port", str(free_port()), data=folder)
+        assert third.returncode == 1
+        assert "http://" not in third.stdout + third.stderr, "pages of another server"
         print(f"second start: ready after {seconds:.1f} s")
         again = client.get("/v1/recommendations/product.bought-together", product_ids="85123A")
         assert again["snapshot"] == together["snapshot"]

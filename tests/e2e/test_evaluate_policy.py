@@ -107,7 +107,7 @@ def test_a_policy_that_learns_has_no_fixed_worth(shop: Path) -> None:
 def test_a_log_without_drawn_homepages_says_so(shop: Path, small_folder: Path) -> None:
     refused = dangol("evaluate", "policy", data=small_folder)
     assert refused.returncode == 1
-    assert "no decision that was drawn" in refused.stderr
+    assert "no drawn decision" in refused.stderr
     assert dangol("evaluate", "policy", "--days", "90", "--with", "none.toml", data=shop).returncode == 1
 
 
