@@ -8,6 +8,7 @@ from ingest.vocabulary.errors import ConfigurationError
 
 LEAVES_MAX = 32  # a tree's leaves are the bits of one 32-bit word while it is scored
 TREES_MAX = 2_000
+BINS_MAX = 255  # a bin of LightGBM's is a byte
 SEED_MAX = 2**31 - 1  # LightGBM's seeds are C ints
 
 
@@ -26,14 +27,16 @@ class TreesConfiguration(msgspec.Struct, frozen=True):
     """One point of the grid that the trainer searches.
 
     Attributes:
-        trees_max: trees at most; fewer when `patience` further trees do not improve NDCG at `evaluated_at`.
-        rows_in_leaf_min: candidates in a leaf at least.
+        trees_max: trees at most; fewer when `patience` further ones do not improve NDCG at `evaluated_at` of what
+            they do not grow on.
+        bins: values of a feature that a split tells apart, at most; rows_in_leaf_min: candidates in a leaf at least.
         query_share, feature_share: what each tree is grown on, drawn by `seed`.
         truncation: pairs count only if one of them is ranked so high (LambdaMART's truncation level).
     """
 
     trees_max: int = 300
     leaves: int = 15
+    bins: int = 63
     learning_rate: float = 0.05
     rows_in_leaf_min: int = 50
     l2: float = 1.0
@@ -49,6 +52,7 @@ class TreesConfiguration(msgspec.Struct, frozen=True):
         _demand(2 <= self.leaves <= LEAVES_MAX, f"leaves must be 2..{LEAVES_MAX}")
         _demand(0 < self.learning_rate <= 1, "learning_rate must be above 0 and at most 1")
         _demand(self.l2 >= 0, "l2 must not be negative")
+        _demand(2 <= self.bins <= BINS_MAX, f"bins must be 2..{BINS_MAX}")
         for share in (self.query_share, self.feature_share):
             _demand(0 < share <= 1, "query_share and feature_share must be above 0 and at most 1")
         for count in (self.rows_in_leaf_min, self.truncation, self.evaluated_at, self.patience):

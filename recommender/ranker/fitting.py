@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from recommender.ranker.configuration import LogitConfiguration, TreesConfigurat
 from recommender.ranker.lessons import QUESTIONS_MIN as LESSON_QUESTIONS_MIN
 from recommender.ranker.lessons import Lesson, Teaching, learn_lesson
 from recommender.ranker.logit import fit_logit
-from recommender.ranker.trees import fit_trees
+from recommender.ranker.trees import Fold, cross_fit, fit_trees
 
 QUESTIONS_MAX = 24_000  # that are asked
 TELLING_MAX = 6_500  # of which a target is a candidate: only these say how to order candidates
@@ -33,12 +34,12 @@ BLEND_QUESTIONS_MAX = 1_500
 TREES_QUESTIONS_MIN = 1_000  # that tell something; below it trees learn noise
 TREES_CANDIDATES_MAX = 60  # of a question that trees grow on: what is taken is rarely further down
 CORRECTED = "corrected logit"
-TREES = ("trees", CORRECTED)  # rivals of the logit: trees by themselves, and trees whose scores are added to its own
+TREES = (CORRECTED, "trees")  # rivals of the logit: trees whose scores are added to its own, and trees by themselves
 JUDGING = ComparisonConfiguration(
     confidence=0.6
 )  # taking trees that are as good costs little, missing better ones much
 FOLDS = 3  # stretches of time that questions are judged in
-_FIT, _STOP = 0.7, 0.85  # of the questions: to fit on, and up to where the growing of trees is stopped by
+_FIT, _TEACH = 0.7, 0.85  # of the questions: to fit on, and up to where shown lists teach; what is left judges
 _BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
 
 Shared = dict[str, NDArray[np.generic]]
@@ -176,68 +177,88 @@ def _ordered(asked: _Asked, blend: tuple[float, ...], names: tuple[str, ...], mo
         names: the rivals that are judged; model: what ranks, or how it is chosen.
     """
     choices = asked.choices
-    fit, stop, last = _parts(choices)
-    comparison = _judged(choices, names, threads)
-    chosen = model if model in names and model != "trees" else _chosen(model, comparison)
+    judged = _judged(choices, names, threads)
+    chosen = model if model in judged.trees else _chosen(model, judged.comparison)
+    fit, _, last = _parts(choices)
     logit = _logit(fit, threads)
     adds = what_components_add(last, logit.weights) if last.queries else {}
-    lesson = Lesson() if asked.weighted is None else _taught(_rival(chosen, fit, stop, logit), asked)
-    if chosen == "logit":
-        return Learned(blend, _logit(choices, threads), comparison, adds, lesson)
-    most = _part(choices, 0, int(choices.queries * _STOP))
-    return Learned(blend, _grown(chosen, most, last, _logit(most, threads)), comparison, adds, lesson)
+    lesson = Lesson()
+    if asked.weighted is not None:
+        lesson = _taught(logit if chosen == "logit" else _grown(chosen, fit, logit, judged), asked)
+    whole = _logit(choices, threads)
+    rival = whole if chosen == "logit" else _grown(chosen, choices, whole, judged)
+    return Learned(blend, rival, judged.comparison, adds, lesson)
 
 
-def _judged(choices: Choices, names: tuple[str, ...], threads: int) -> Comparison | None:
-    """Rivals on every question, each fitted on what is not of the question's stretch of time; None for a few questions.
+class _Judged(NamedTuple):
+    """Rivals compared, None for a few questions; and by name of those with trees, how many trees they are best with."""
+
+    comparison: Comparison | None
+    trees: dict[str, int]
+
+
+def _judged(choices: Choices, names: tuple[str, ...], threads: int) -> _Judged:
+    """Rivals on every question, each fitted on what is not of the question's stretch of time.
 
     One stretch says little: on the newest seventh of Diginetica's questions trees were ahead by .003, on that before it
-    behind by .015.
+    behind by .015. All of them say how many trees there should be as well.
     """
     if choices.queries < FOLDS:
-        return None
-    scores: dict[str, list[FloatVector]] = {name: [] for name in names}
-    ends = [choices.queries * at // FOLDS for at in range(FOLDS + 1)]
-    for begin, end in pairwise(ends):
-        rest = only(choices, np.concatenate((np.arange(begin), np.arange(end, choices.queries))))
-        until = int(rest.queries * _STOP)
-        fit, stop = _part(rest, 0, until), _part(rest, until, rest.queries)
-        logit, held = _logit(fit, threads), _part(choices, begin, end)
-        for name in names:
-            scores[name].append(_rival(name, fit, stop, logit).scores(held.features))
-    return compare(choices, {name: np.concatenate(each) for name, each in scores.items()}, JUDGING)
+        return _Judged(None, {})
+    stretches = list(pairwise(choices.queries * at // FOLDS for at in range(FOLDS + 1)))
+    others = [np.concatenate((np.arange(begin), np.arange(end, choices.queries))) for begin, end in stretches]
+    logits = [_logit(only(choices, rest), threads) for rest in others]
+    short = shortened(choices, TREES_CANDIDATES_MAX)
+    parts = [(only(short, rest), _part(short, *held)) for rest, held in zip(others, stretches, strict=True)]
+
+    def crossed(name: str) -> tuple[int, list[Rival]]:
+        corrected = [_corrected(name, logit) for logit in logits]
+        folds = [Fold(*part, logit.weights) for part, logit in zip(parts, corrected, strict=True)]
+        count, trees = cross_fit(folds, TreesConfiguration())
+        return count, [logit._replace(trees=each) for logit, each in zip(corrected, trees, strict=True)]
+
+    grow = [name for name in TREES if name in names]
+    with ThreadPoolExecutor(threads) as pool:
+        grown = dict(zip(grow, pool.map(crossed, grow), strict=True))
+    rivals = {name: grown[name][1] if name in grown else logits for name in names}
+    scores = {
+        name: np.concatenate(
+            [rival.scores(_part(choices, *held).features) for rival, held in zip(each, stretches, strict=True)]
+        )
+        for name, each in rivals.items()
+    }
+    return _Judged(compare(choices, scores, JUDGING), {name: count for name, (count, _) in grown.items()})
 
 
 def _logit(choices: Choices, threads: int) -> Rival:
     return Rival(fit_logit(choices, LogitConfiguration(), prior(), threads).weights)
 
 
-def _rival(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
-    return logit if name == "logit" else _grown(name, choices, until, logit)
-
-
 def _parts(choices: Choices) -> tuple[Choices, Choices, Choices]:
-    """To fit on, to end the growing of trees by, to compare with."""
-    fit, stop = int(choices.queries * _FIT), int(choices.queries * _STOP)
-    return _part(choices, 0, fit), _part(choices, fit, stop), _part(choices, stop, choices.queries)
+    """To fit on, for shown lists to teach with, to compare with."""
+    fit, teach = int(choices.queries * _FIT), int(choices.queries * _TEACH)
+    return _part(choices, 0, fit), _part(choices, fit, teach), _part(choices, teach, choices.queries)
 
 
 def _taught(rival: Rival, asked: _Asked) -> Lesson:
     """What the chosen ranker takes from shown lists, on the parts that it was not fitted on."""
     if asked.weighted is None or asked.appeal is None:
         return Lesson()
-    fit, stop, judge = _parts(asked.weighted)
-    scores = (rival.scores(stop.features), rival.scores(judge.features))
-    _, of_stop, of_judge = np.split(asked.appeal, np.cumsum((len(fit.label), len(stop.label))))
-    return learn_lesson(scores, (of_stop, of_judge), (stop, judge), JUDGING)
+    fit, teach, judge = _parts(asked.weighted)
+    scores = (rival.scores(teach.features), rival.scores(judge.features))
+    _, of_teach, of_judge = np.split(asked.appeal, np.cumsum((len(fit.label), len(teach.label))))
+    return learn_lesson(scores, (of_teach, of_judge), (teach, judge), JUDGING)
 
 
-def _grown(name: str, choices: Choices, until: Choices, logit: Rival) -> Rival:
-    """Trees by themselves, or those that correct a logit."""
-    weights = logit.weights if name == CORRECTED else np.zeros_like(logit.weights)
-    return Rival(
-        weights, fit_trees(shortened(choices, TREES_CANDIDATES_MAX), until, TreesConfiguration(), weights).trees
-    )
+def _corrected(name: str, logit: Rival) -> Rival:
+    """What the trees of a rival are added to: a logit, or nothing."""
+    return logit if name == CORRECTED else Rival(np.zeros_like(logit.weights))
+
+
+def _grown(name: str, choices: Choices, logit: Rival, judged: _Judged) -> Rival:
+    """As many trees as were best, by themselves or added to a logit."""
+    rival, some = _corrected(name, logit), shortened(choices, TREES_CANDIDATES_MAX)
+    return rival._replace(trees=fit_trees(some, judged.trees[name], TreesConfiguration(), rival.weights).trees)
 
 
 def _chosen(model: str, comparison: Comparison | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import lightgbm
 import numpy as np
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from recommender.kernels.trees import score_trees
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.flattening import flatten
 from recommender.ranker.logit import GRID, fit_logit
-from recommender.ranker.trees import fit_trees
+from recommender.ranker.trees import Fold, cross_fit
 from tests.support.choices import reordered, simulated
 
 WEIGHTS = np.array([1.0, -0.5, 0.25])
@@ -65,15 +67,14 @@ def test_the_number_of_threads_changes_no_byte_of_a_logit() -> None:
     assert one.converged
 
 
-def test_a_second_run_changes_no_byte_of_the_trees() -> None:
-    choices, until = simulated(WEIGHTS, 6_000), simulated(WEIGHTS, 500, seed=2)
-    fits = [
-        fit_trees(choices, until, TreesConfiguration(trees_max=20, query_share=0.8, feature_share=0.7))
-        for _ in range(2)
-    ]
-    assert fits[0].grown > 1
-    for fit in fits[1:]:
-        assert [array.tobytes() for array in fit.trees] == [array.tobytes() for array in fits[0].trees]
+def test_a_second_run_in_another_thread_changes_no_byte_of_the_trees() -> None:
+    folds = [Fold(simulated(WEIGHTS, 3_000, seed), simulated(WEIGHTS, 500, seed + 3)) for seed in range(3)]
+    configuration = TreesConfiguration(trees_max=20, query_share=0.8, feature_share=0.7)
+    with ThreadPoolExecutor(2) as threads:
+        first, other = threads.map(lambda _: cross_fit(folds, configuration), range(2))
+    assert 1 < first.grown == other.grown
+    for trees, again in zip(first.trees, other.trees, strict=True):
+        assert [array.tobytes() for array in trees] == [array.tobytes() for array in again]
 
 
 @settings(max_examples=30)

@@ -13,7 +13,7 @@ from recommender.ranker.compare import ComparisonConfiguration, compare, query_v
 from recommender.ranker.configuration import LogitConfiguration, TreesConfiguration
 from recommender.ranker.flattening import flatten, float32_floor
 from recommender.ranker.logit import fit_logit, problem_of
-from recommender.ranker.trees import fit_trees
+from recommender.ranker.trees import Fold, cross_fit, fit_trees
 from tests.support.choices import simulated
 
 WEIGHTS = np.array([1.0, -0.5, 0.25, 0.0])
@@ -59,7 +59,7 @@ def test_choices_that_say_nothing_leave_the_prior_and_grow_no_trees(labels: list
     silent = TWO._replace(label=np.array(labels, np.uint8))
     prior = np.array([2.0, 3.0])
     assert fit_logit(silent, FLAT, prior).weights.tolist() == [2.0, 3.0]
-    fit = fit_trees(silent, silent, SMALL)
+    fit = fit_trees(silent, 15, SMALL)
     score_trees(TWO.features, out := np.ones(2), fit.trees)
     assert (fit.grown, out.tolist()) == (0, [0.0, 0.0])
 
@@ -69,7 +69,8 @@ def test_no_queries_and_single_candidates_leave_the_prior() -> None:
     single = Choices(np.ones((1, 2), np.float32), np.array([0, 1]), np.ones(1, np.uint8))
     for choices in (none, single):
         assert fit_logit(choices, FLAT, np.array([2.0, 3.0])).weights.tolist() == [2.0, 3.0]
-        assert fit_trees(choices, choices, SMALL).grown == 0
+        assert fit_trees(choices, 15, SMALL).grown == 0
+        assert cross_fit([Fold(TWO, choices), Fold(choices, TWO)], SMALL).grown == 0
 
 
 def test_a_feature_that_never_varies_within_a_query_keeps_its_prior() -> None:
@@ -102,7 +103,7 @@ def test_queries_without_a_positive_and_of_no_weight_change_nothing() -> None:
 def test_a_feature_that_is_no_number_is_refused_with_its_place(value: float) -> None:
     choices = simulated(WEIGHTS)
     choices.features[17, 2] = value
-    for fit in (lambda: fit_logit(choices, FLAT), lambda: fit_trees(choices, choices, SMALL)):
+    for fit in (lambda: fit_logit(choices, FLAT), lambda: fit_trees(choices, 15, SMALL)):
         with pytest.raises(UnusableChoices, match="feature 2 of row 17"):
             fit()
 
@@ -148,13 +149,36 @@ def test_rounding_thresholds_down_keeps_every_comparison_of_float32() -> None:
 
 def test_trees_learn_what_a_weighted_sum_cannot_and_are_chosen_for_it() -> None:
     choices, held = (_crossed(seed) for seed in (1, 2))
-    trees, logit = fit_trees(choices, held, SMALL), fit_logit(choices, LogitConfiguration())
+    trees, logit = fit_trees(choices, 15, SMALL), fit_logit(choices, LogitConfiguration())
     by_trees, by_logit = np.empty(len(held.label)), np.empty(len(held.label))
     score_trees(held.features, by_trees, trees.trees)
     score_linear(held.features, logit.weights, by_logit)
     comparison = compare(held, {"logit": by_logit, "trees": by_trees}, ComparisonConfiguration())
     assert comparison.chosen == "trees"
     assert comparison.challenges[0].low > 0.1
+
+
+def test_there_are_as_many_trees_as_order_best_what_no_fold_grew_on() -> None:
+    """Counted again by growing each number of them."""
+    parts = [simulated(WEIGHTS, seed=seed) for seed in (1, 2, 3)]
+    folds = [Fold(parts[at], parts[at - 1]) for at in range(3)]
+    configuration = TreesConfiguration(trees_max=40, leaves=6, rows_in_leaf_min=5, learning_rate=0.3, patience=40)
+    figures = ComparisonConfiguration(metric="ndcg", at=configuration.evaluated_at)
+
+    def mean(count: int) -> float:
+        values = []
+        for fit, held, _ in folds:
+            score_trees(held.features, scores := np.empty(len(held.label)), fit_trees(fit, count, configuration).trees)
+            values.append(query_values(held, scores, figures).mean())
+        return float(np.mean(values))
+
+    found = cross_fit(folds, configuration)
+    means = [mean(count) for count in range(1, 41)]
+    assert 1 < found.grown < 40
+    assert means[found.grown - 1] == pytest.approx(max(means), abs=1e-9)
+    for (fit, _, _), trees in zip(folds, found.trees, strict=True):
+        alone = fit_trees(fit, found.grown, configuration).trees
+        assert [array.tobytes() for array in trees] == [array.tobytes() for array in alone]
 
 
 def _crossed(seed: int) -> Choices:
