@@ -19,6 +19,7 @@ LEARNED: tuple[Purpose, ...] = ("next_item", "for_you", "basket", "next_basket")
 """The purposes a ranker is fitted for."""
 REPETITION: Mapping[Purpose, float] = {"next_basket": float(COMPONENTS)}
 """What repetition weighs before anything was learned, where it is most of what is taken; a component weighs 1."""
+POPULARITY = 0.25  # what being popular weighs before anything was learned
 FAMILIARITY = 0.8  # of what was taken one moment earlier, before anything was learned
 
 
@@ -48,6 +49,13 @@ class SessionsConfiguration(msgspec.Struct, frozen=True):
     recency: float = 0.4
 
 
+class PopularityConfiguration(msgspec.Struct, frozen=True):
+    """The `kept` products taken most often, what was taken `half_life_s` ago counting half; 0 for no decay."""
+
+    half_life_s: int = 30 * 86_400
+    kept: int = 200
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything the candidates of a snapshot are made with.
 
@@ -57,7 +65,8 @@ class Plan(msgspec.Struct, frozen=True):
         walk, stroll: two steps at random over `near`, and over `kin`, along the best `walk_width` of each.
         alike, baskets: exponents (a, b, c) of the generalised cosine over people and over orders.
         asking: by purpose, one for each component.
-        blend: by purpose, the weight of each component and of repetition when candidates are chosen.
+        popularity: what is a candidate for everybody.
+        blend: by purpose, the weight of each component, of repetition and of popularity when candidates are chosen.
         familiarity: by purpose, how much less it counts to have taken a product a moment earlier: an order, a click.
     """
 
@@ -82,6 +91,7 @@ class Plan(msgspec.Struct, frozen=True):
     latent_products_max: int = 60_000  # every product is compared with every other
     factors: FactorsConfiguration = FactorsConfiguration()
     sessions: SessionsConfiguration = SessionsConfiguration()
+    popularity: PopularityConfiguration = PopularityConfiguration()
     candidates: int = 150
     asking: dict[str, tuple[Asking, ...]] = {}
     blend: dict[str, tuple[float, ...]] = {}
@@ -93,7 +103,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     def blend_for(self, purpose: Purpose) -> tuple[float, ...]:
         """What makes a candidate."""
-        return self.blend.get(purpose, (1.0,) * COMPONENTS + (REPETITION.get(purpose, 0.5),))
+        blend = self.blend.get(purpose, (1.0,) * COMPONENTS + (REPETITION.get(purpose, 0.5), POPULARITY))
+        return blend + (0.0,) * (COMPONENTS + 2 - len(blend))  # an older plan does not know of popularity
 
     def familiarity_for(self, purpose: Purpose) -> float:
         """How fast what was taken is forgotten."""

@@ -12,8 +12,23 @@ import numpy as np
 from ingest.vocabulary.ranking import IntVector, Purpose
 from recommender.candidates.gathering import reciprocal_ranks
 from recommender.candidates.lists import BY_ALL, BY_ROW, FIRST, WALKS, Material, fit_list
-from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, HISTORIES, LISTS, Asking, Plan
-from recommender.candidates.stores import Arrays, assembled, history_arrays, list_arrays, popularity_arrays
+from recommender.candidates.plan import (
+    COMPONENT_NAMES,
+    COMPONENTS,
+    HISTORIES,
+    LISTS,
+    Asking,
+    Plan,
+    PopularityConfiguration,
+)
+from recommender.candidates.stores import (
+    Arrays,
+    assembled,
+    history_arrays,
+    list_arrays,
+    popularity_arrays,
+    top_arrays,
+)
 from recommender.checkpoints import NOTHING_FINISHED, Finished
 from recommender.histories import newest
 from recommender.models.neighbours import Neighbours, nothing
@@ -23,6 +38,7 @@ from recommender.questions import Questions
 TRIAL_QUESTIONS_MAX = 2_000  # with 400 the better of two plans is often missed: decision 14
 _TRIAL_ENTRIES = 40_000  # of all their histories: fewer questions, but not below the next number, where those are long
 _TRIAL_QUESTIONS_MIN = 400
+REPEATED, POPULAR = COMPONENTS, COMPONENTS + 1  # places in the blend behind the components
 DEPTH = 20  # ranks that count
 HOPELESS = 0.4  # of the best component's figure: what is below is asked as it comes
 _DAY_S = 86_400
@@ -83,6 +99,7 @@ GRID: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("baskets", tuple({"baskets": each} for each in ((0.5, 0.5, 0.0), (0.5, 0.25, 0.75), (0.625, 0.5, 1.0)))),
     *_of("histories", "sessions", entry_decay=(0.6, 0.7, 0.95), recency=(0.1, 1.0)),
     *_of("histories", "sessions", neighbours=(100, 500), newest=(3_000,)),
+    *_of("popularity", "popularity", half_life_s=(0, 180 * _DAY_S, 7 * _DAY_S, _DAY_S)),
 )
 """What is tried for which component, in this order: the best so far stands when the next is tried."""
 
@@ -97,6 +114,7 @@ JUDGES: Mapping[str, tuple[Purpose, ...]] = {
     "alike": ("for_you", "next_item"),
     "baskets": ("basket", "for_you"),
     "histories": ("next_item", "for_you", "basket"),
+    "popularity": ("for_you", "next_item", "basket"),
 }
 """Which purpose's questions judge a component: the first that has any."""
 
@@ -131,6 +149,7 @@ class Search:
         self._popularity = popularity_arrays(material.interactions)
         self._units: dict[tuple[bool, int], Arrays] = {}
         self._whole: dict[tuple[str, str], Neighbours] = {}
+        self._tops: dict[PopularityConfiguration, Arrays] = {}
         self._questions = {purpose: each.sampled(_enough(each), 0) for purpose, each in questions.items()}
         self.trials: list[Trial] = []
         self._progress, self._steps, self._finished = progress, 0, finished
@@ -214,11 +233,12 @@ class Search:
                 if figure > best:
                     best, asking = figure, trial
             worth.append(best)
-        again = self._forget(purpose)
+        again, top = self._forget(purpose), self._solo(None, POPULAR, purpose, self.plan)
+        self.trials.append(Trial("popularity", purpose, "as it is", top))
         self.plan = msgspec.structs.replace(
             self.plan,
             asking={**self.plan.asking, purpose: tuple(asking)},
-            blend={**self.plan.blend, purpose: (*worth, again)},
+            blend={**self.plan.blend, purpose: (*worth, again, top)},
         )
 
     def _forget(self, purpose: Purpose) -> float:
@@ -226,7 +246,7 @@ class Search:
         best, best_plan = -1.0, self.plan
         for familiarity in FAMILIAR:
             plan = msgspec.structs.replace(self.plan, familiarity={**self.plan.familiarity, purpose: familiarity})
-            figure = self._solo(None, COMPONENTS, purpose, plan)
+            figure = self._solo(None, REPEATED, purpose, plan)
             self.trials.append(Trial("repetition", purpose, f"familiarity {familiarity}", figure))
             if figure > best:
                 best, best_plan = figure, plan
@@ -236,6 +256,8 @@ class Search:
     def _figure(self, component: str, purpose: Purpose, plan: Plan) -> float:
         if component == "histories":
             return self._solo(None, HISTORIES, purpose, plan)
+        if component == "popularity":
+            return self._solo(None, POPULAR, purpose, plan)
         return self._solo(self._fitted(component, plan, self._wanted(purpose)), LISTS.index(component), purpose, plan)
 
     def _fitted(self, name: str, plan: Plan, wanted: IntVector) -> Neighbours:
@@ -259,15 +281,16 @@ class Search:
         return lists
 
     def _solo(self, fitted: Neighbours | None, component: int, purpose: Purpose, plan: Plan) -> float:
-        """The mean reciprocal rank of one component alone; None of the lists for histories or repetition."""
+        """The mean reciprocal rank of one component alone; None of the lists for what is no list."""
         asking = plan.asking_for(purpose)
         own = asking[min(component, HISTORIES)]
         shared = list_arrays([fitted or nothing(len(self._material.interactions.products))]) | self._popularity
+        shared |= self._top(plan)
         sessions = plan.sessions
         if component != HISTORIES:
             sessions = msgspec.structs.replace(sessions, neighbours=0)
         shared |= self._histories(plan, is_asked=component == HISTORIES)
-        blend = (float(component < HISTORIES), float(component == HISTORIES), float(component == COMPONENTS))
+        blend = (float(component < HISTORIES), *(float(component == each) for each in (HISTORIES, REPEATED, POPULAR)))
         stores = assembled(shared, sessions, (own, own), blend, plan.familiarity_for(purpose))
         return float(reciprocal_ranks(stores, self._questions[purpose], DEPTH, self._threads).mean())
 
@@ -277,6 +300,12 @@ class Search:
         if key not in self._units:
             self._units[key] = history_arrays(newest(self._material.units(plan)[0], key[1]))
         return self._units[key]
+
+    def _top(self, plan: Plan) -> Arrays:
+        """The arrays of what is popular."""
+        if plan.popularity not in self._tops:
+            self._tops[plan.popularity] = top_arrays(self._material.interactions, plan.popularity)
+        return self._tops[plan.popularity]
 
     def _wanted(self, purpose: Purpose) -> IntVector:
         return np.unique(self._questions[purpose].products.values).astype(np.int32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ingest.vocabulary.ranking import CountVector, IntVector, Purpose
 from recommender.candidates.lists import Material
-from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, SessionsConfiguration
+from recommender.candidates.plan import COMPONENTS, LISTS, Asking, Plan, PopularityConfiguration, SessionsConfiguration
 from recommender.histories import Histories, Postings, newest, postings_of
 from recommender.interactions import Interactions
 from recommender.kernels.collecting import COLUMNS_BEHIND_LISTS, Scratch, Stores
@@ -22,6 +22,7 @@ from recommender.models.steps import half_life_table, powers
 HISTORY_MAX = 200  # distinct products of a history
 FEATURES = PER_COMPONENT * COMPONENTS + EXTRA
 _STEPS = 30  # entries further away than that weigh nothing
+_BLOCK = 1 << 22  # interactions at once
 _MOMENTS = 1_000  # further back nothing is familiar any more
 _MONTH_S = 30 * 86_400
 _ERAS = 8  # as many parts of the interactions, in order of time, tell how alive a product was
@@ -35,7 +36,7 @@ def shared_arrays(lists: Mapping[str, Neighbours], material: Material, plan: Pla
     """What all purposes share: the lists one behind the other, the newest histories, and what is popular."""
     histories = newest(material.units(plan)[0], plan.sessions.kept)
     arrays = list_arrays([lists[name] for name in LISTS]) | history_arrays(histories)
-    return arrays | popularity_arrays(material.interactions)
+    return arrays | popularity_arrays(material.interactions) | top_arrays(material.interactions, plan.popularity)
 
 
 def list_arrays(lists: Sequence[Neighbours]) -> Arrays:
@@ -76,6 +77,28 @@ def popularity_arrays(interactions: Interactions) -> Arrays:
     return {"popular": _log(counts + 1.0), "recent": _log(lately + 1.0)} | _times_of(interactions, counts)
 
 
+def top_arrays(interactions: Interactions, configuration: PopularityConfiguration) -> Arrays:
+    """The most popular products, best first, with their decayed counts.
+
+    Equals that would not all have room are left out: which of them are in must not depend on their names.
+    Cost: a pass, and 24 bytes an interaction of a block.
+    """
+    table, step_s = half_life_table(configuration.half_life_s)
+    weight_of_age = np.append(table, np.float32(0)).astype(np.float64)
+    counts = np.zeros(len(interactions.products))
+    for begin in range(0, len(interactions.product), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        age = np.maximum(interactions.reference_s - interactions.time_s[block], 0) // step_s if step_s else 0
+        weights = np.broadcast_to(weight_of_age[np.minimum(age, len(table))], interactions.product[block].shape)
+        counts += np.bincount(interactions.product[block], weights, minlength=len(counts))
+    score = counts.astype(np.float32)
+    ranked = np.argsort(-score, kind="stable").astype(np.int32)
+    least = score[ranked[configuration.kept]] if len(ranked) > configuration.kept else np.float32(0)
+    top = ranked[: configuration.kept]
+    top = top[score[top] > least]
+    return {"top_row": top, "top_score": score[top]}
+
+
 def _times_of(interactions: Interactions, counts: CountVector) -> Arrays:
     """When products were taken: by their places among all interactions, so that a shop's pace does not matter."""
     product, time_s, size = interactions.product, interactions.time_s, len(interactions.product)
@@ -109,7 +132,8 @@ def assembled(
 
     Args:
         shared: their arrays; those without factors make candidates without features of factors.
-        asking: (lists + 1,) how each is asked, the histories last; blend: (lists + 2,), repetition last.
+        asking: (lists + 1,) how each is asked, the histories last; blend: (lists + 3,), repetition
+            and popularity last.
         familiarity: what having taken a product a moment earlier counts less by.
     """
     tables = [half_life_table(each.half_life_s) for each in asking]
@@ -141,6 +165,8 @@ def assembled(
         typical=shared["list_typical"],
         popular=shared["popular"],
         recent=shared["recent"],
+        top_row=shared["top_row"],
+        top_score=shared["top_score"],
         fresh=shared["fresh"],
         alive=shared["alive"],
         moments=shared["moments"],

@@ -1,7 +1,8 @@
 """What every component says about the products a history leads to.
 
 Components come in two kinds: lists of neighbours, laid one behind the other, and what is in the histories nearest to
-this one. What any of them names gets a slot: a row of `totals`, a column a component, side by side in one cache line.
+this one. What any of them names gets a slot, as do the history's own products and the most popular ones: a row of
+`totals`, a column each, side by side in one cache line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from recommender.kernels.vectors import prefetch
 Array = NDArray[Any]
 
 EXCLUDED = np.float32(-1.0)  # the value of what is found, but no candidate
-COLUMNS_BEHIND_LISTS = 3  # of a slot: histories, repetition, the strongest single contribution
+COLUMNS_BEHIND_LISTS = 4  # of a slot: histories, repetition, popularity, the strongest single contribution
 LINE = 16  # numbers of four bytes in a line of the cache
 _LEAST = 1e-30  # a component whose best is smaller says nothing; the inverse of less may be no float32
 
@@ -37,9 +38,10 @@ class Stores(NamedTuple):
         familiarity: (moments,) what having taken a product so many moments ago adds to its repetition.
         entry_decay: (steps,) weight of an entry by its distance from the newest one in common.
         numbers: newest histories of a product, nearest histories.
-        blend: (lists + 2,) what makes a candidate: lists, histories, repetition.
+        blend: (lists + 3,) what makes a candidate: lists, histories, repetition, popularity.
         typical: (lists,) what a good neighbour's score is, so that lists compare.
         popular, recent: (products,) logarithms.
+        top_row, top_score: (most popular,) what is a candidate for everybody who has a history.
         fresh: (products,) where in time a product's interactions lie, of all: from 0, the oldest, to 1.
         alive: (products, len(moments) + 1) the logarithm of how much more a product was taken between two `moments`
             than its whole count tells; moments: Unix seconds, ascending.
@@ -67,6 +69,8 @@ class Stores(NamedTuple):
     typical: Array
     popular: Array
     recent: Array
+    top_row: Array
+    top_score: Array
     fresh: Array
     alive: Array
     moments: Array
@@ -78,11 +82,11 @@ class Scratch(NamedTuple):
 
     Attributes:
         slot: (products,) int32, where a product is, 0 for none; named: (products + 1,) the product of a slot.
-        totals: (products + 1, lists + 3 or more) float32: what each list, the histories and repetition add to a slot,
-            and the strongest single contribution of a list.
+        totals: (products + 1, lists + 4 or more) float32: what each list, the histories, repetition and popularity add
+            to a slot, and the strongest single contribution of a list.
         because: (products + 1,) the product of the history behind that; value: (products + 1,) float32, the blend.
         keys: (products,) uint64, what the best are chosen by.
-        scale, coefficient: (lists + 3 or more,) float32, one through the best total of each component; that × blend.
+        scale, coefficient: (lists + 4 or more,) float32, one through the best total of each component; that × blend.
         nearness: (histories,) float32; matched, near: (histories,) int32.
         distinct, position, times: (history_max,) the history without repetition, newest first; place_of: (products,)
             int32, where a product is in it, from 1 on.
@@ -260,6 +264,15 @@ def collect(
             place = found
             slot[there], named[place] = place, there
         totals[place, lists + 1] = scratch.familiar[at]
+    if count > 0 and stores.blend[lists + 2] > 0:
+        for at in range(len(stores.top_row)):
+            there = stores.top_row[at]
+            place = slot[there]
+            if place == 0:
+                found += 1
+                place = found
+                slot[there], named[place] = place, there
+            totals[place, lists + 2] = stores.top_score[at]
     for at in range(len(excluded)):
         if slot[excluded[at]] > 0:
             value[slot[excluded[at]]] = EXCLUDED

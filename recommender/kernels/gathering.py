@@ -19,9 +19,9 @@ from recommender.kernels.vectors import bits_of, float_of, inner
 Array = NDArray[Any]
 
 PER_COMPONENT = 2  # features of each: its share of the best, and the logarithm of that
-EXTRA = 17  # features of the product and the history, below
+EXTRA = 19  # features of the product and the history, below
 SEEN, SEEN_LATE, IS_LAST, TIMES_SEEN, BOUGHT, POPULAR, RECENT, LENGTH, BLENDED, FACTORED, FACTORED_LOG = range(11)
-FAMILIAR, FAMILIAR_LOG, RATE, DUE, FRESH, ALIVE = range(11, EXTRA)
+FAMILIAR, FAMILIAR_LOG, RATE, DUE, FRESH, ALIVE, TOP, TOP_LOG = range(11, EXTRA)
 DUE_MAX = 3.0  # intervals since a product was taken last; whoever waited longer has given it up
 _SMALLEST = 1e-3  # shares below it are alike
 SILENT = -6.907755  # the logarithm of the share of a component that says nothing
@@ -121,6 +121,9 @@ def describe(
         features[at, extra + RECENT] = stores.recent[there]
         features[at, extra + FRESH] = stores.fresh[there]
         features[at, extra + ALIVE] = stores.alive[there, era]
+        share = scale[components + 1] * totals[components + 1]
+        features[at, extra + TOP] = share
+        features[at, extra + TOP_LOG] = logarithm(share + _SMALLEST) if share > 0 else nothing
         features[at, extra + LENGTH] = min(length, 20)
         features[at, extra + BLENDED] = logarithm(score[at] + _SMALLEST)
 

@@ -16,7 +16,7 @@ from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.stores import FEATURES, stores_of
 from recommender.kernels.choice import score_linear
 from recommender.kernels.collecting import Stores
-from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SILENT
+from recommender.kernels.gathering import BLENDED, PER_COMPONENT, SEEN_LATE, SILENT, TOP
 from recommender.kernels.trees import Trees, score_trees
 from recommender.questions import Questions
 from recommender.ranker.choices import Choices, only
@@ -40,7 +40,7 @@ JUDGING = ComparisonConfiguration(
 )  # taking trees that are as good costs little, missing better ones much
 FOLDS = 3  # stretches of time that questions are judged in
 _FIT, _TEACH = 0.7, 0.85  # of the questions: to fit on, and up to where shown lists teach; what is left judges
-_BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates
+_BLEND_LEAST = 0.05  # of the largest weight: no component is left out of the candidates, but what is popular may be
 
 Shared = dict[str, NDArray[np.generic]]
 
@@ -273,7 +273,7 @@ def _chosen(model: str, comparison: Comparison | None) -> str:
 
 def _alone(component: int) -> Learned:
     """One component by itself."""
-    blend = tuple(float(at == component) for at in range(COMPONENTS + 1))
+    blend = tuple(float(at == component) for at in range(COMPONENTS + 2))
     return Learned(blend, Rival(prior()), None, {})
 
 
@@ -291,8 +291,8 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
     worth = np.array(plan.blend_for(purpose))
     choices = choices_of(gather_questions(stores_of(shared, plan, purpose), some, plan.candidates, threads), some)
     features = choices.features
-    again = features[:, PER_COMPONENT * COMPONENTS + 1]
-    shares = np.column_stack([features[:, PER_COMPONENT * at] for at in range(COMPONENTS)] + [again])
+    behind = [features[:, PER_COMPONENT * COMPONENTS + at] for at in (SEEN_LATE, TOP)]
+    shares = np.column_stack([features[:, PER_COMPONENT * at] for at in range(COMPONENTS)] + behind)
     scale = worth / max(worth.max(), 1e-9) * 5.0
     fitted = fit_logit(
         Choices(np.ascontiguousarray(shares, np.float32), choices.start, choices.label),
@@ -300,6 +300,7 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
         scale,
     ).weights
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
+    kept[-1] = max(fitted[-1], 0.0)  # popularity makes candidates only where it tells something
     kept[worth <= 0] = 0.0
     if not kept.any():
         return Plan().blend_for(purpose)  # nothing that was held back is ever found: nothing is known

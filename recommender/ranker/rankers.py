@@ -51,7 +51,7 @@ class Rankers:
         self._plan = msgspec.msgpack.decode(arrays["plan"].tobytes(), type=Plan)
         self._rankers: dict[str, _Ranker] = {}
         units = posting_units(arrays["history_start"], arrays["posting_entry"])
-        shared, scratch = {**arrays, **_times_of(arrays), "posting_unit": units}, None
+        shared, scratch = {**arrays, **_later_ones(arrays), "posting_unit": units}, None
         in_order_of_blend = prior()
         no_appeal = np.zeros(0, np.float32)
         for array in (in_order_of_blend, no_appeal):
@@ -85,19 +85,19 @@ class _Ranker(NamedTuple):
     appeal: NDArray[np.float32]
 
 
-def _times_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Nothing about when products were taken, for a snapshot from before that was a feature."""
-    if "fresh" in arrays:
-        return {}
+def _later_ones(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Nothing about when products were taken, and which most, for a snapshot from before these were features."""
     products = len(arrays["popular"])
-    times: Arrays = {
+    nothing: Arrays = {
         "fresh": np.zeros(products, np.float32),
         "alive": np.zeros((products, 1), np.float32),
         "moments": np.zeros(0, np.int64),
+        "top_row": np.zeros(0, np.int32),
+        "top_score": np.zeros(0, np.float32),
     }
-    for array in times.values():
+    for array in nothing.values():
         array.flags.writeable = False
-    return times
+    return {name: array for name, array in nothing.items() if name not in arrays}
 
 
 def _whole(weights: FloatVector) -> FloatVector:

@@ -12,9 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.candidates.lists import material_of
-from recommender.candidates.plan import COMPONENTS, FAMILIARITY, HISTORIES, LISTS, Asking, Plan, SessionsConfiguration
+from recommender.candidates.plan import (
+    COMPONENTS,
+    FAMILIARITY,
+    HISTORIES,
+    LISTS,
+    Asking,
+    Plan,
+    PopularityConfiguration,
+    SessionsConfiguration,
+)
 from recommender.candidates.stores import FEATURES, new_scratch, shared_arrays, stores_of
 from recommender.histories import Histories
+from recommender.interactions import Interactions
 from recommender.kernels.collecting import Scratch, Stores
 from recommender.kernels.gathering import (
     ALIVE,
@@ -26,6 +36,7 @@ from recommender.kernels.gathering import (
     RATE,
     SEEN,
     TIMES_SEEN,
+    TOP,
     gather,
     logarithm,
 )
@@ -47,7 +58,8 @@ PLAN = Plan(
     visit_gap_s=1500,
     sessions=SESSIONS,
     asking={NEXT_ITEM: ASKING},
-    blend={NEXT_ITEM: (0.5, 0.25, 1.0, *(0.0,) * (COMPONENTS - 4), 0.75, 0.5)},
+    popularity=PopularityConfiguration(half_life_s=4000, kept=4),
+    blend={NEXT_ITEM: (0.5, 0.25, 1.0, *(0.0,) * (COMPONENTS - 4), 0.75, 0.5, 0.125)},
 )
 seeds = st.integers(0, 2**31 - 1)
 
@@ -56,6 +68,7 @@ class World(NamedTuple):
     """A small shop's stores, and what they were made of."""
 
     lists: dict[str, Neighbours]
+    interactions: Interactions
     visits: Histories
     stores: Stores
     scratch: Scratch
@@ -67,7 +80,7 @@ def world_of(rows: list[Row]) -> World:
     for name in LISTS[:3]:
         lists[name] = steps(*material.units(PLAN), StepsConfiguration(window=3, decay=0.7, back=float(name != "next")))
     stores = stores_of(shared_arrays(lists, material, PLAN), PLAN, NEXT_ITEM)
-    return World(lists, material.visits, stores, new_scratch(stores))
+    return World(lists, material.interactions, material.visits, stores, new_scratch(stores))
 
 
 class Found(NamedTuple):
@@ -132,6 +145,17 @@ def recount_repetition(product: list[int], time_s: list[int]) -> dict[int, tuple
     return {each: (sum(FAMILIARITY**age for age in own), min(own), max(own)) for each, own in ages.items()}
 
 
+def recount_popularity(world: World, half_life_s: int, kept: int) -> np.ndarray:
+    """Decayed counts of those that are more popular than the first there is no room for."""
+    interactions, counts = world.interactions, np.zeros(PRODUCTS)
+    table, step_s = half_life_table(half_life_s)
+    for product, time_s in zip(interactions.product.tolist(), interactions.time_s.tolist(), strict=True):
+        age = (interactions.reference_s - time_s) // step_s
+        counts[product] += float(table[age]) if age < len(table) else 0.0
+    counts = counts.astype(np.float32)
+    return np.where(counts > np.sort(counts)[::-1][kept], counts, 0)
+
+
 def recount_histories(world: World, product: list[int], time_s: list[int]) -> dict[int, float]:
     """The nearest visits by the definition, sums rounded as they are kept."""
     visits, asking = world.visits, ASKING[HISTORIES]
@@ -169,7 +193,7 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
     time_s = [1000 * (at // at_once) for at in range(len(product))]
     excluded = tuple(product[:2])
     found = gathered(world, product, time_s, excluded)
-    totals = np.zeros((COMPONENTS + 1, PRODUCTS))
+    totals = np.zeros((COMPONENTS + 2, PRODUCTS))
     added = [recount_list(which, world, product, time_s) for which in range(3)]
     for which in range(3):
         for (_, there), value in added[which].items():
@@ -179,6 +203,8 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
     again = recount_repetition(product, time_s)
     for there, (familiar, _, _) in again.items():
         totals[COMPONENTS, there] = familiar
+    if product:
+        totals[COMPONENTS + 1] = recount_popularity(world, 4000, 4)
     totals[:, list(excluded)] = 0.0
     best = totals.max(axis=1, keepdims=True)
     shares = np.divide(totals, best, out=np.zeros_like(totals), where=best > 1e-30)
@@ -198,6 +224,7 @@ def test_every_component_is_a_recount_and_nothing_is_left_in_the_scratch(
             shares[COMPONENTS, row],
         )
         _assert_because(found.because[at], row, added, world)
+        assert found.features[at, PER_COMPONENT * COMPONENTS + TOP] == pytest.approx(shares[-1, row], rel=1e-4)
         fresh, alive = found.features[at, PER_COMPONENT * COMPONENTS :][[FRESH, ALIVE]].tolist()
         era = int((world.stores.moments <= (time_s[-1] if time_s else 0)).sum())
         assert (fresh, alive) == (world.stores.fresh[row], world.stores.alive[row, era])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from ingest.vocabulary.events import Event
 from ingest.vocabulary.ids import ProductId
 from ingest.vocabulary.ranking import Candidates, History, ProductIndex, Purpose
-from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS
+from recommender.candidates.plan import COMPONENT_NAMES, COMPONENTS, Plan
 from recommender.candidates.search import Search
 from recommender.candidates.stores import FEATURES
 from recommender.configuration import TrainingConfiguration
@@ -29,7 +30,7 @@ from tests.support.shops import ids
 LETTERS = "abcdefghij"  # of each two the second follows the first
 HOUR, SECOND = 1 / 24, 1 / 86_400
 NOTHING = np.zeros(0, np.int32)
-TIMES = ("fresh", "alive", "moments")  # of the ranker, the arrays that were added last
+LATER = ("fresh", "alive", "moments", "top_row", "top_score")  # of the ranker, the arrays that were added last
 PURPOSES: tuple[Purpose, ...] = ("next_item", "for_you")
 
 
@@ -158,19 +159,21 @@ def test_a_snapshot_from_before_there_were_rankers_answers(snapshot: Snapshot) -
     assert ids(live, ask(live, "", limit=3)) == ids(live, live.popular(None, 3))
 
 
-def test_a_snapshot_from_before_times_were_features_answers_without_them(snapshot: Snapshot) -> None:
+def test_a_snapshot_from_before_times_and_popularity_counted_answers_without_them(snapshot: Snapshot) -> None:
     """Its weights are of fewer features, those that came later weigh nothing."""
     arrays = {name: snapshot[name] for name in snapshot._arrays}
     silenced = arrays["ranking.next_item.weights"].copy()
-    silenced[-2:] = 0.0
+    silenced[-4:] = 0.0
     silenced.flags.writeable = False
-    older = {name: array for name, array in arrays.items() if name.removeprefix("ranking.") not in TIMES}
-    short = silenced[:-2].copy()
+    older = {name: array for name, array in arrays.items() if name.removeprefix("ranking.") not in LATER}
+    short = silenced[:-4].copy()
     short.flags.writeable = False
-    told = [
-        ask(live_of(Snapshot(snapshot.snapshot_id, each | {"ranking.next_item.weights": weights})), "a")
-        for each, weights in ((arrays, silenced), (older, short))
-    ]
+    plan, told = snapshot.unpack("ranking.plan", Plan), []
+    for each, weights, popularity in ((arrays, silenced, (0.0,)), (older, short, ())):
+        blend = {purpose: (*blend[:-1], *popularity) for purpose, blend in plan.blend.items()}
+        encoded = np.frombuffer(msgspec.msgpack.encode(msgspec.structs.replace(plan, blend=blend)), np.uint8)
+        changed = {"ranking.next_item.weights": weights, "ranking.plan": encoded}
+        told.append(ask(live_of(Snapshot(snapshot.snapshot_id, each | changed)), "a"))
     assert told[0].products.tolist() == told[1].products.tolist()
     assert told[0].scores.tolist() == told[1].scores.tolist()
 
