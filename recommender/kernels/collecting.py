@@ -240,6 +240,17 @@ def add_histories(
     return found
 
 
+@part_of_kernel
+def with_slots(rows: Array, count: int, slot: Array, named: Array, found: int) -> int:
+    """Give a slot to each of the first rows that has none; how many there are then."""
+    for at in range(count):
+        there = rows[at]
+        if slot[there] == 0:
+            found += 1
+            slot[there], named[found] = found, there
+    return found
+
+
 @row_kernel
 def collect(
     product: Array, time_s: Array, now_s: int, excluded: Array, stores: Stores, scratch: Scratch
@@ -256,23 +267,13 @@ def collect(
     if stores.numbers[1] > 0:
         found = add_histories(product, time_s, now_s, count, stores, scratch, found)
     slot, named, totals, value = scratch.slot, scratch.named, scratch.totals, scratch.value
+    found = with_slots(scratch.distinct, count, slot, named, found)
     for at in range(count):
-        there = scratch.distinct[at]
-        place = slot[there]
-        if place == 0:
-            found += 1
-            place = found
-            slot[there], named[place] = place, there
-        totals[place, lists + 1] = scratch.familiar[at]
+        totals[slot[scratch.distinct[at]], lists + 1] = scratch.familiar[at]
     if count > 0 and stores.blend[lists + 2] > 0:
+        found = with_slots(stores.top_row, len(stores.top_row), slot, named, found)
         for at in range(len(stores.top_row)):
-            there = stores.top_row[at]
-            place = slot[there]
-            if place == 0:
-                found += 1
-                place = found
-                slot[there], named[place] = place, there
-            totals[place, lists + 2] = stores.top_score[at]
+            totals[slot[stores.top_row[at]], lists + 2] = stores.top_score[at]
     for at in range(len(excluded)):
         if slot[excluded[at]] > 0:
             value[slot[excluded[at]]] = EXCLUDED
