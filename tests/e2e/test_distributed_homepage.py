@@ -162,7 +162,7 @@ def test_another_server_draws_from_the_same_tables_as_soon_as_it_answers(shop: D
 def test_an_experiment_on_orders_holds_whichever_server_answers(shop: Deployment, service: Service) -> None:
     another = shop.serve("--role", "recommend")
     orders = {}
-    for number in range(10):
+    for number in range(20):
         who = {"customer_id": f"c-{number}"}
         first, second = (page(each, **who)["order"] for each in (service, another))
         assert first == second

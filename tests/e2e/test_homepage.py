@@ -323,10 +323,11 @@ def test_an_experiment_keeps_a_customer_in_one_arm_and_says_so(small_folder: Pat
     experiment = '[homepage.experiments.china]\narms = { plates = 1, default = 1 }\ncontrol = "default"\n'
     (small_folder / "dangol.toml").write_text(LEARNING + experiment, encoding="utf-8")
     with serving(small_folder) as running:
-        shown = {
-            customer: [ask(running, customer_id=customer) for _ in range(3)]
-            for customer in (f"customer-{number}" for number in range(7))
-        }
+        customers = [f"customer-{number}" for number in range(25)]
+        for customer in customers:  # who has done nothing yet has no subject, and no arm on their first page
+            viewed = {"event_id": f"v-{customer}", "type": "product_viewed", "product_id": "mug-1"}
+            assert running.tell({**viewed, "customer_id": customer}) == ["accepted"]
+        shown = {customer: [ask(running, customer_id=customer) for _ in range(3)] for customer in customers}
     for answers in shown.values():
         assert len({answer["variant"] for answer in answers}) == 1
         for answer in answers:

@@ -125,12 +125,12 @@ def arm_of(service: Service, **who: Any) -> Any:
 
 
 def test_an_experiment_on_a_placement_is_in_the_answer_and_stays_with_the_customer(service: Service) -> None:
-    arms = {number: arm_of(service, customer_id=f"cust-{number}") for number in range(12)}
+    arms = {number: arm_of(service, customer_id=f"cust-{number}") for number in range(20)}
     for number, its in arms.items():
         assert [cross_sell(service, customer_id=f"cust-{number}")["experiment"] for _ in range(3)] == [its] * 3
     assert {each["arm"] for each in arms.values()} == {"rules", "b"}
     assert {(each["name"], each["propensity"]) for each in arms.values()} == {("cross-sell-copy", 0.5)}
-    answers = [cross_sell(service, customer_id=f"cust-{number}") for number in range(12)]
+    answers = [cross_sell(service, customer_id=f"cust-{number}") for number in range(20)]
     by_arm = {each["experiment"]["arm"]: each["items"] for each in answers}
     assert ids(by_arm["b"]) != ids(by_arm["rules"])
     assert {item["reason"]["kind"] for item in by_arm["b"]} <= {"popular", "fallback_popular"}
