@@ -300,10 +300,10 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
         scale,
     ).weights
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
-    kept[-1] = max(fitted[-1], 0.0)  # popularity makes candidates only where it tells something
     kept[worth <= 0] = 0.0
-    if not kept.any():
-        return Plan().blend_for(purpose)  # nothing that was held back is ever found: nothing is known
+    if not kept[:-1].any():  # nothing that was held back is ever found, but by popularity: nothing is known
+        return (*Plan().blend_for(purpose)[:-1], 0.0)
+    kept[-1] = min(max(fitted[-1], 0.0), kept[:-1].sum())  # what is popular crowds out nobody whom all others name
     return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
 
 

@@ -77,6 +77,13 @@ def test_where_nobody_ever_looks_at_anything_twice_the_rest_of_the_visit_is_offe
     assert report["beyond"]["list_length"] == 10
 
 
+def test_where_only_what_everybody_knows_was_found_the_rest_of_the_visit_is_offered_too(tmp_path: Path) -> None:
+    """Of a visit that is held back nothing but its end is in another one."""
+    train = "".join(f"x{at} y{at} z{at} everybody{at % 5}\n" for at in range(400))
+    report = report_of(tmp_path, "next-item", train=train, test="x1\ty1\nx399 y399\tz399\n")
+    assert report["hit_rate@10"] == 1.0
+
+
 @pytest.mark.parametrize("products", [8_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 def test_products_that_are_hardly_ever_seen_have_neighbours(products: int, tmp_path: Path) -> None:
     """Each is in one visit of four; some visits end with something that many know."""
