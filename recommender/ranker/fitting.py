@@ -299,12 +299,22 @@ def _blend(shared: Shared, plan: Plan, purpose: Purpose, questions: Questions, t
         LogitConfiguration(l2=20.0),
         scale,
     ).weights
+    kept = blended(fitted, worth)
+    if not kept.any():
+        return (*Plan().blend_for(purpose)[:-1], 0.0)
+    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
+
+
+def blended(fitted: FloatVector, worth: FloatVector) -> FloatVector:
+    """What makes a candidate, from weights and from what each is worth alone; popularity last.
+
+    It weighs no more than all others together, so that it crowds out nothing that they agree on. Where nothing that was
+    held back is ever found but by popularity, all are 0: nothing is known.
+    """
     kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
     kept[worth <= 0] = 0.0
-    if not kept[:-1].any():  # nothing that was held back is ever found, but by popularity: nothing is known
-        return (*Plan().blend_for(purpose)[:-1], 0.0)
-    kept[-1] = min(max(fitted[-1], 0.0), kept[:-1].sum())  # what is popular crowds out nobody whom all others name
-    return tuple(float(np.round(value, 6)) for value in kept / max(kept.sum(), 1e-9))
+    kept[-1] = min(max(fitted[-1], 0.0), kept[:-1].sum())
+    return kept
 
 
 def _part(choices: Choices, begin: int, end: int) -> Choices:

@@ -19,7 +19,7 @@ from recommender.interactions import VIEW, interactions_of
 from recommender.kernels.gathering import PER_COMPONENT, SILENT
 from recommender.live import LiveModels
 from recommender.ranker.choices import Choices
-from recommender.ranker.fitting import what_components_add
+from recommender.ranker.fitting import blended, what_components_add
 from recommender.ranker.training import ModelCard
 from recommender.snapshot import Snapshot, SnapshotStore
 from recommender.tail import Tail
@@ -176,6 +176,22 @@ def test_a_snapshot_from_before_times_and_popularity_counted_answers_without_the
         told.append(ask(live_of(Snapshot(snapshot.snapshot_id, each | changed)), "a"))
     assert told[0].products.tolist() == told[1].products.tolist()
     assert told[0].scores.tolist() == told[1].scores.tolist()
+
+
+@pytest.mark.parametrize(
+    ("fitted", "worth", "expected"),
+    [
+        ((4.0, 0.0, 1.0), (0.2, 0.1, 0.1), (4.0, 0.2, 1.0)),
+        ((1.0, 0.0, 9.0), (0.2, 0.0, 0.1), (1.0, 0.0, 1.0)),
+        ((1.0, 0.0, -1.0), (0.2, 0.1, 0.1), (1.0, 0.05, 0.0)),
+        ((0.0, 0.0, 5.0), (0.0, 0.0, 0.3), (0.0, 0.0, 0.0)),
+    ],
+    ids=["as it was fitted", "no more than all others", "none", "alone it tells nothing"],
+)
+def test_popularity_crowds_out_nobody(
+    fitted: tuple[float, ...], worth: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    assert blended(np.array(fitted), np.array(worth)).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("model", ["logit", "next"])
