@@ -311,7 +311,7 @@ def blended(fitted: FloatVector, worth: FloatVector) -> FloatVector:
     It weighs no more than all others together, so that it crowds out nothing that they agree on. Where nothing that was
     held back is ever found but by popularity, all are 0: nothing is known.
     """
-    kept = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
+    kept: FloatVector = np.maximum(fitted, _BLEND_LEAST * max(fitted.max(), 1e-9))
     kept[worth <= 0] = 0.0
     kept[-1] = min(max(fitted[-1], 0.0), kept[:-1].sum())
     return kept
